@@ -1,0 +1,49 @@
+"""The contract of a cell: the equation of the paper as a pure function of one time step."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+
+from gru_lab.schema import Registry, Schema, Size
+from gru_lab.typing import Array, Float, Key, Params, State
+
+
+@dataclass(frozen=True)
+class Cell(Schema):
+    """A recurrent cell: four functions of one example and one time step, without batch and without loop.
+
+    A subclass is a frozen dataclass, hence hashable and static under `jax.jit`; its fields are its settings and
+    the schema of its configuration. It writes `init` and `step`, and the other two where their defaults do
+    not fit. Write `step` as the paper does, one matrix a gate: running it fast is the recurrence's work.
+    """
+
+    group: ClassVar[str] = "cell"
+
+    hidden: Size = 64
+
+    def init(self, key: Key, inputs: int) -> Params:
+        """Fresh parameters: a dictionary of named arrays, such as `W_r (inputs, hidden)`."""
+        raise NotImplementedError
+
+    def initial_state(self, params: Params) -> State:
+        """The state before the first step: a pytree of arrays without batch axis; zeros `(hidden,)` by default."""
+        return jnp.zeros(self.hidden, next(iter(params.values())).dtype)
+
+    def step(self, params: Params, state: State, x: Float[Array, " I"]) -> State:
+        """The state after one more input `x`; of the same structure, shapes and dtypes as `state`."""
+        raise NotImplementedError
+
+    def read(self, state: State) -> Float[Array, " O"]:
+        """What the layer above sees of a state: the state itself by default."""
+        return state
+
+
+_registry = Registry("cell", Cell, "gru_lab.cells")
+register, names, get, create, name_of = (
+    _registry.register,
+    _registry.names,
+    _registry.get,
+    _registry.create,
+    _registry.name_of,
+)

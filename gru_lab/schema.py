@@ -1,0 +1,222 @@
+"""Frozen dataclasses that check themselves, and registries that find them: the base of every cell, task and setting.
+
+A dataclass is its own configuration schema: its annotations say what is allowed, and the same one-sentence
+errors meet the user of a notebook and of the command line.
+"""
+
+import dataclasses
+import difflib
+import importlib
+import math
+import numbers
+import pkgutil
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union
+
+
+class UserError(ValueError):
+    """A mistake of the user's, told in one sentence; the command line prints it and exits with status 2."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """The allowed interval of a number: `low <= x <= high`, or `low < x` where `above` is set."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+
+    def __contains__(self, x: float) -> bool:
+        return (self.low < x if self.above else self.low <= x) and x <= self.high
+
+    def __str__(self) -> str:
+        low = "" if self.low == -math.inf else f"{'above' if self.above else 'of at least'} {self.low:g}"
+        high = "" if self.high == math.inf else f"at most {self.high:g}"
+        return " and ".join(part for part in (low, high) if part)
+
+
+Size = Annotated[int, Range(1)]
+Count = Annotated[int, Range(0)]
+Positive = Annotated[float, Range(0, above=True)]
+NonNegative = Annotated[float, Range(0)]
+Probability = Annotated[float, Range(0, 1)]
+
+
+def nearest(name: object, allowed: Iterable[str]) -> str:
+    """`Did you mean 'x'?`, or nothing if no allowed name is near."""
+    close = difflib.get_close_matches(str(name), list(allowed), 1, cutoff=0.5)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def listed(names: Iterable[object]) -> str:
+    """The names as people list them: `a, b or c`."""
+    *most, last = [str(name) for name in names] or ["nothing"]
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+class Schema:
+    """Base of frozen dataclasses whose fields are checked against their annotations when they are made.
+
+    `group` is the name by which a user knows the object (`cell`, `task`, ...): errors speak of `cell.hidden`.
+    Fields may be bool, int, float, str, Literal, optional, tuples of these, with a `Range` through Annotated.
+    """
+
+    group: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        hints = typing.get_type_hints(type(self), include_extras=True)
+        for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
+            path = f"{self.group}.{field.name}" if self.group else field.name
+            object.__setattr__(self, field.name, checked(path, getattr(self, field.name), hints[field.name]))
+        self.check()
+
+    def check(self) -> None:
+        """Raise `UserError` where fields that are right one by one do not fit together."""
+
+    def refuse(self, field: str, why: str) -> typing.NoReturn:
+        """Raise the error for a field: `refuse("length", "it must be ...")`."""
+        raise UserError(f"{self.group}.{field} is {getattr(self, field)!r}: {why}")
+
+
+def checked(path: str, value: Any, hint: Any) -> Any:
+    """The value as its annotation wants it (an int for a float, a list for a tuple), or `UserError`."""
+    fitting, result = _fit(value, hint)
+    if not fitting:
+        kinds = _kinds(hint)
+        hinted = nearest(value, [kind.strip("'") for kind in kinds if kind.startswith("'")])
+        raise UserError(f"{path} is {value!r}: it must be {listed(kinds)}.{hinted}")
+    return result
+
+
+def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return True, value
+    if origin is Annotated:
+        fitting, value = _fit(value, args[0])
+        if not isinstance(value, numbers.Real) or isinstance(value, bool):
+            return fitting, value
+        return fitting and all(value in limit for limit in args[1:] if isinstance(limit, Range)), value
+    if origin in (Union, types.UnionType):
+        return next(((True, out) for fitting, out in (_fit(value, arg) for arg in args) if fitting), (False, value))
+    if origin is Literal:
+        return any(value == arg and type(value) is type(arg) for arg in args), value
+    if origin is tuple:
+        if not isinstance(value, (tuple, list)):
+            return False, value
+        parts = [_fit(item, args[0]) for item in value]
+        return all(fitting for fitting, _ in parts), tuple(out for _, out in parts)
+    if hint is bool or isinstance(value, bool):
+        return hint is bool and isinstance(value, bool), value
+    if hint is int:
+        return isinstance(value, numbers.Integral), int(value) if isinstance(value, numbers.Integral) else value
+    if hint is float:
+        real = isinstance(value, numbers.Real) and math.isfinite(value)
+        return real, float(value) if real else value
+    kind = type(None) if hint is None else origin or hint
+    return isinstance(value, kind), value
+
+
+def _kinds(hint: Any) -> list[str]:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        limits = " and ".join(str(limit) for limit in args[1:] if isinstance(limit, Range))
+        return [f"{kind} {limits}".strip() for kind in _kinds(args[0])]
+    if origin in (Union, types.UnionType):
+        return [kind for arg in args for kind in _kinds(arg)]
+    if origin is Literal:
+        return [repr(arg) for arg in args]
+    if origin is tuple:
+        return [f"a list whose every item is {listed(_kinds(args[0]))}"]
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", type(None): "null"}
+    return [words.get(hint, f"a {getattr(hint, '__name__', hint)}")]
+
+
+S = TypeVar("S", bound=Schema)
+
+
+class Registry(Generic[S]):
+    """The named classes of one kind, found by importing every module of a package once.
+
+    A name is either one that `register` gave, or `module:Class` for a class that lives outside of GRU Lab.
+    """
+
+    def __init__(self, kind: str, base: type[S], package: str) -> None:
+        self.kind, self.base, self.package = kind, base, package
+        self._classes: dict[str, type[S]] = {}
+        self._discovered = False
+
+    def register(self, name: str) -> Callable[[type[S]], type[S]]:
+        """Class decorator: make the class known under a name."""
+
+        def enter(cls: type[S]) -> type[S]:
+            known = self._classes.get(name)
+            if known and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
+                raise UserError(f"{self.kind} {name!r} is registered twice: by {known.__module__} and {cls.__module__}")
+            self._classes[name] = cls
+            return cls
+
+        return enter
+
+    def names(self) -> tuple[str, ...]:
+        """The names of what the package itself holds, sorted."""
+        self._discover()
+        own = f"{self.package}."
+        return tuple(sorted(name for name, cls in self._classes.items() if cls.__module__.startswith(own)))
+
+    def get(self, name: str) -> type[S]:
+        """The class of a name; `UserError` names the nearest one if there is none."""
+        if ":" in str(name):
+            return self._outside(name)
+        if name not in self.names():
+            raise UserError(
+                f"{self.kind} {name!r} is unknown: it must be {listed(self.names())}, "
+                f"or module:Class for one of your own.{nearest(name, self.names())}"
+            )
+        return self._classes[name]
+
+    def create(self, name: str, **fields: Any) -> S:
+        """An instance: `create("gru", hidden=128)`."""
+        return build(self.get(name), fields, self.kind)
+
+    def name_of(self, item: S) -> str:
+        """The name under which `create` would find the class of an instance again."""
+        cls = type(item)
+        own = [name for name in self.names() if self._classes[name] is cls]
+        return own[0] if own else f"{cls.__module__}:{cls.__qualname__}"
+
+    def _discover(self) -> None:
+        if not self._discovered:
+            for module in pkgutil.iter_modules(importlib.import_module(self.package).__path__):
+                if not module.name.startswith("_"):
+                    importlib.import_module(f"{self.package}.{module.name}")
+            self._discovered = True
+
+    def _outside(self, name: str) -> type[S]:
+        module, _, attribute = name.partition(":")
+        try:
+            cls = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UserError(f"{self.kind} {name!r} cannot be imported: {error}") from None
+        if not (isinstance(cls, type) and issubclass(cls, self.base) and dataclasses.is_dataclass(cls)):
+            raise UserError(f"{self.kind} {name!r} is not a dataclass derived from {self.base.__name__}")
+        return cls
+
+
+def build(cls: type[S], fields: Mapping[str, Any], path: str = "") -> S:
+    """`cls(**fields)`, with one sentence for a field that the class does not have or that is missing."""
+    path = path or cls.group
+    known = {field.name: field for field in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
+    for name in fields:
+        if name not in known:
+            raise UserError(
+                f"{path}.{name} is unknown: {path} has {listed(known)}.{nearest(name, known)}"
+            )
+    missing = dataclasses.MISSING
+    for name, field in known.items():
+        if name not in fields and field.default is missing and field.default_factory is missing:
+            raise UserError(f"{path}.{name} is missing: {path} cannot be made without it")
+    return cls(**fields)
