@@ -1,0 +1,1 @@
+"""Statistics, tables and figures made from the records of runs."""
