@@ -65,10 +65,18 @@ def main(name: str, action: Callable[[Job], Any], doc: str, argv: Sequence[str] 
     if {"-h", "--help"} & set(arguments):
         print(help_text(doc))
         return 0
+
+    def command() -> None:
+        run_hydra(name, action, compose(name, arguments)[0])
+
+    return guarded(command)
+
+
+def guarded(command: Callable[[], None]) -> int:
+    """Run a command; a mistake of the user's becomes one sentence and status 2, an interruption status 130."""
     sys.path.append(os.getcwd())  # so that cell=my_module:MyCell finds a file of the folder one works in
     try:
-        arguments = check(name, arguments)
-        run_hydra(name, action, arguments)
+        command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -92,8 +100,8 @@ def help_text(doc: str) -> str:
     return HELP.format(doc=doc.strip(), program=f"experiments/{Path(sys.argv[0]).name}", groups=groups)
 
 
-def check(name: str, arguments: list[str]) -> list[str]:
-    """Build every job that the arguments ask for, without running any; returns the arguments as Hydra needs them.
+def compose(name: str, arguments: list[str]) -> tuple[list[str], list[Job]]:
+    """The arguments as Hydra needs them, and every job that they ask for, checked and not yet run.
 
     Raises:
         UserError: one sentence for the first mistake.
@@ -109,11 +117,12 @@ def check(name: str, arguments: list[str]) -> list[str]:
     try:
         with hydra.initialize_config_dir(str(configs()), version_base="1.3"):
             rewritten, combinations = _parse(arguments)
-            for overrides in combinations:
-                check_writable(_job(hydra.compose(name, overrides)).folder)
+            jobs = [_job(hydra.compose(name, overrides)) for overrides in combinations]
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_sentence(error)) from None
-    return rewritten
+    for folder in {job.folder for job in jobs}:
+        check_writable(folder)
+    return rewritten, jobs
 
 
 def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
@@ -124,7 +133,6 @@ def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.config_store import ConfigStore
     from hydra.core.global_hydra import GlobalHydra
-    from hydra.core.override_parser.overrides_parser import OverridesParser
 
     loader = GlobalHydra.instance().config_loader()
     groups = loader.list_groups("")
@@ -135,7 +143,7 @@ def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
             continue
         if "=" not in argument and not argument.startswith("~"):
             raise UserError(f"{argument!r} says nothing: write name=value, as in cell={argument}")
-        override = OverridesParser.create().parse_override(argument)
+        override = _parse_one(argument)
         name = override.key_or_group
         if name in FAMILIES and override.value() is not None:
             chosen = [override.value()] if not override.is_sweep_override() else list(override.sweep_iterator())
@@ -147,13 +155,23 @@ def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
             argument = argument.lstrip("+")
             argument = argument if name in groups else f"++{argument}"
         rewritten.append(argument)
-        overrides.append(OverridesParser.create().parse_override(argument))
+        overrides.append(_parse_one(argument))
     if not {"-m", "--multirun"} & set(arguments):
         sweeping = [override.input_line for override in overrides if override.is_sweep_override()]
         if sweeping:
             raise UserError(f"{sweeping[0].lstrip('+')!r} gives several values: add -m to run them all")
         return rewritten, [[override.input_line for override in overrides]]
     return rewritten, BasicSweeper.split_arguments(overrides, None)[0]
+
+
+def _parse_one(argument: str) -> Any:
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return OverridesParser.create().parse_override(argument)
+    except HydraException:
+        raise UserError(f"{argument!r} cannot be read: write name=value, with quotes around odd characters") from None
 
 
 def _job(config: Any) -> Job:
@@ -165,10 +183,8 @@ def _job(config: Any) -> Job:
 
 def _sentence(error: Exception) -> str:
     """What Hydra or OmegaConf has to say, in one sentence."""
-    from hydra.errors import MissingConfigException, OverrideParseException
+    from hydra.errors import MissingConfigException
 
-    if isinstance(error, OverrideParseException):
-        return f"{error.override!r} cannot be read: write name=value, with quotes around odd characters"
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, option = str(error.missing_cfg_file).partition("/")
         own = ", or module:Class for one of your own" if group in FAMILIES else ""

@@ -48,11 +48,9 @@ class Network(nnx.Module):
 
     def __init__(self, cell: Cell, model: Model, shape: Shape, *, rngs: nnx.Rngs) -> None:
         self.shape = shape
-        self.embedding = None
-        width = shape.inputs
-        if shape.symbols and model.embedding:
-            self.embedding = nnx.Embed(shape.inputs, model.embedding, rngs=rngs)
-            width = model.embedding
+        embeds = shape.symbols and model.embedding > 0
+        self.embedding = nnx.Embed(shape.inputs, model.embedding, rngs=rngs) if embeds else None
+        width = model.embedding if embeds else shape.inputs
         layers = []
         for _ in range(model.layers):
             layers.append(Recurrent(cell, width, rngs=rngs))

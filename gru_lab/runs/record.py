@@ -6,23 +6,25 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from gru_lab.runs.files import write_atomically
-from gru_lab.schema import UserError
+from gru_lab.schema import Schema, UserError, build
 
 SCHEMA = 1
 Status = Literal["finished", "diverged", "failed"]
 
 
 @dataclass(frozen=True)
-class Member:
+class Member(Schema):
     """One seed of a run.
 
     `solved_at` and `diverged_at` count updates (None: never). `metrics` holds `validation` and `test`, each a
     dictionary of numbers at the member's best validation result, reached at update `best_at`.
     `seconds_per_update` is the wall time of one update of one member, compilation excluded.
     """
+
+    group: ClassVar[str] = "member"
 
     seed: int
     status: Status
@@ -35,7 +37,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Schema):
     """The result of one run.
 
     `cell` and `task` are the names in tables, `metric` what a table shows of this task, `better` its direction,
@@ -44,6 +46,8 @@ class Record:
     `config_hash` its fingerprint. `status` is `diverged` if every member diverged, `failed` (with `error`) if the
     run broke.
     """
+
+    group: ClassVar[str] = "record"
 
     cell: str
     task: str
@@ -92,9 +96,9 @@ class Record:
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             raise UserError(f"{path} is not a record of schema {SCHEMA}")
         try:
-            members = tuple(Member(**member) for member in content.pop("members"))
-            return cls(**content, members=members, folder=path.parent)
-        except (KeyError, TypeError) as error:
+            members = tuple(build(Member, member) for member in content.pop("members"))
+            return build(cls, content | {"members": members, "folder": path.parent})
+        except (KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path} is not a record of schema {SCHEMA}: {error}") from None
 
 
@@ -141,5 +145,5 @@ def check_metrics(path: Path) -> None:
     if not path.exists():
         raise UserError(f"{path.parent} holds no metrics.jsonl")
     lines, torn = read_metrics(path)
-    if torn:
+    if torn or not lines:
         raise UserError(f"{path} is truncated: line {len(lines) + 1} is not whole")

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
@@ -47,7 +47,8 @@ class Population(Schema):
 
     seeds: Size = 5
     first_seed: Count = 0
-    placement: Literal["auto", "vmap", "map", "devices"] = "auto"
+    # Not compared, hence not in the configuration's hash: two placements of an experiment are the same run.
+    placement: Literal["auto", "vmap", "map", "devices"] = field(default="auto", compare=False)
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,11 @@ class Experiment(Schema):
         """The experiment as plain numbers and names, as `config.yaml` keeps it."""
         named = {"cell": cells.name_of, "task": tasks.name_of, "optimizer": optimizers.name_of}
         config = {}
-        for field in dataclasses.fields(self):
-            part = getattr(self, field.name)
-            name = {"name": named[field.name](part)} if field.name in named else {}
-            config[field.name] = name | {key: _plain(value) for key, value in dataclasses.asdict(part).items()}
+        for part in dataclasses.fields(self):
+            value = getattr(self, part.name)
+            name = {"name": named[part.name](value)} if part.name in named else {}
+            fields = (field.name for field in dataclasses.fields(value) if field.compare)
+            config[part.name] = name | {field: _plain(getattr(value, field)) for field in fields}
         return config
 
     @cached_property
@@ -90,4 +92,5 @@ class Experiment(Schema):
 
 
 def _plain(value: Any) -> Any:
+    """As JSON and YAML have it."""
     return list(value) if isinstance(value, tuple) else value

@@ -86,7 +86,7 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
             folder.append_metrics(line)
             folder.save_checkpoint(state)
             tracker.log(_flat(line), line["update"])
-            show(line["update"], float(np.nanmean(measured["train_loss"])), int(np.sum(state.solved_at != NEVER)))
+            show(line["update"], _mean(line["train"]["loss"]), int(np.sum(state.solved_at != NEVER)))
 
     tested = real(_test(experiment, program, members))
     folder.save_json("gradient_flow.json", _gradient_flow(experiment, program, initial, state.best_params))
@@ -119,10 +119,14 @@ def _flat(line: dict[str, Any]) -> dict[str, float]:
     flat = {}
     for split in ("train", "validation"):
         for name, column in line[split].items():
-            present = {n: value for n, value in enumerate(column) if value is not None}
-            flat[f"{split}/{name}"] = float(np.mean(list(present.values())))
-            flat |= {f"{split}/{name}/{n}": value for n, value in present.items()}
+            flat[f"{split}/{name}"] = _mean(column)
+            flat |= {f"{split}/{name}/{n}": value for n, value in enumerate(column) if value is not None}
     return flat
+
+
+def _mean(column: list[float | None]) -> float:
+    """The mean over the members that still train; NaN where one of them has diverged."""
+    return float(np.mean([value for value in column if value is not None]))
 
 
 def _test(experiment: Experiment, program: Program, members: MemberState) -> dict[str, Any]:
@@ -173,6 +177,14 @@ def _member(seed: int, n: int, state: MemberState, tested: dict[str, Any], per_u
     )
 
 
+def _device(devices: list[jax.Device]) -> str:
+    """The device as a table names it: `cpu, 2 cores` or `NVIDIA H200`, `NVIDIA H200 x 4`."""
+    kind, count = devices[0].device_kind, len(devices)
+    if devices[0].platform == "cpu":
+        return f"{kind}, {count} {'core' if count == 1 else 'cores'} in use"
+    return kind if count == 1 else f"{kind} x {count}"
+
+
 def _record(
     experiment: Experiment,
     members: tuple[Member, ...],
@@ -197,7 +209,7 @@ def _record(
         threshold=task.threshold,
         members=members,
         versions={"python": platform.python_version()} | {name: version(name) for name in ("jax", "flax", "optax")},
-        device=f"{len(devices)} x {devices[0].device_kind} ({devices[0].platform})",
+        device=_device(devices),
         compile_seconds=compile_seconds,
         error=error,
     )

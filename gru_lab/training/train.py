@@ -88,7 +88,7 @@ def make_program(experiment: Experiment) -> Program:
         loss, gradient = jax.value_and_grad(lambda params: task.loss(answers(params, batch), batch))(state.params)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
-        healthy = jnp.isfinite(loss) & jnp.isfinite(optax.global_norm(gradient)) & (state.diverged_at == NEVER)
+        healthy = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient)) & (state.diverged_at == NEVER)
         # A member that diverges keeps its last healthy parameters and stands still.
         params, optimizer_state = jax.tree.map(
             lambda new, old: jnp.where(healthy, new, old), (params, optimizer_state), (state.params, state.optimizer)
@@ -98,7 +98,7 @@ def make_program(experiment: Experiment) -> Program:
             update=state.update + 1,
             params=params,
             optimizer=optimizer_state,
-            diverged_at=jnp.where(first, state.update, state.diverged_at),
+            diverged_at=jnp.where(first, state.update + 1, state.diverged_at),
         )
         return state, loss
 
