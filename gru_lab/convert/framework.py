@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from gru_lab import cells
@@ -12,6 +13,11 @@ from gru_lab.cells import Cell
 from gru_lab.convert.layout import Arrays, Table, join, parse, split
 from gru_lab.convert.stack import Stack, kind_of, to_canonical
 from gru_lab.schema import UserError, listed, nearest
+
+
+def each(letter: str, gates: str) -> str:
+    """The parameters of every gate as a table's entry: `each("W", "rz")` is `W_r W_z`."""
+    return " ".join(f"{letter}_{gate}" for gate in gates)
 
 
 @dataclass(frozen=True)
@@ -23,7 +29,7 @@ class Framework:
     nonlinearities: tuple[str, ...] = ("tanh", "relu")  # the first is its default
     refusals: Mapping[str, str] = field(default_factory=dict)
 
-    def array_name(self, entry: str, layer: int, direction: int) -> str:
+    def array_name(self, entry: str, kind: str, layer: int, direction: int, directions: int) -> str:
         """The name under which an entry of the table is written."""
         return f"layer_{layer}/{('forward', 'backward')[direction]}/{entry}"
 
@@ -35,7 +41,32 @@ class Framework:
                 return prefix.replace("backward", "forward"), "backward" in prefix, entry
         return None
 
-    # -- writing ---------------------------------------------------------------------------------------------------
+    def one_layer(self, kind: str, cell: Cell, arrays: dict[str, Any], xs: Any) -> Any:
+        """What the framework's own layer computes from `xs` (batch, time, inputs), forwards; needs the framework."""
+        raise NotImplementedError
+
+    def compute(self, stack: Stack, arrays: dict[str, Any], xs: Any) -> Any:
+        """What the framework itself computes with these arrays: the other side of every check.
+
+        Args:
+            stack: tells the cell and the number of layers; its weights are not used.
+            arrays: of `dump`; differentiable in the JAX frameworks.
+            xs: inputs (batch, time, inputs).
+        """
+        kind = kind_of(stack.cell)
+        for n in range(len(stack.layers)):
+            sides = []
+            for d in range(stack.directions):
+                names = {
+                    entry: self.array_name(entry, kind, n, d, stack.directions)
+                    for entry in self.tables[kind][0]
+                }
+                own = {entry: arrays[name] for entry, name in names.items()}
+                sides.append(self.one_layer(kind, stack.cell, own, xs[:, ::-1] if d else xs))
+            xs = jnp.concatenate([side[:, ::-1] if d else side for d, side in enumerate(sides)], axis=-1)
+        return xs
+
+    # -- writing -----------------------------------------------------------------------------------
     def dump(self, stack: Stack) -> dict[str, np.ndarray]:
         """The stack's weights under this framework's names.
 
@@ -64,10 +95,10 @@ class Framework:
                             f"{self.refusals.get(name, '')}".strip()
                         )
                 for entry, array in join(table, params).items():
-                    arrays[self.array_name(entry, n, d)] = array
+                    arrays[self.array_name(entry, kind, n, d, stack.directions)] = array
         return arrays
 
-    # -- reading ---------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     def load(self, arrays: Arrays, cell: str | None = None, prefix: str = "", **fields: Any) -> Stack:
         """The stack that these arrays are the weights of.
 
@@ -110,7 +141,7 @@ class Framework:
                     fits.append(
                         (len(strange) + len(missing), _gates_off(named, placed, table), kind, table, strange)
                     )
-        off, _, kind, table, strange = min(fits, key=lambda fit: fit[:2])
+        *_, kind, table, strange = min(fits, key=lambda fit: fit[:2])
         if strange:
             raise UserError(
                 f"weights hold {strange[0]}, which is no weight of a {kind} in {self.name}: name the part to convert "
