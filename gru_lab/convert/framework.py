@@ -57,10 +57,7 @@ class Framework:
         for n in range(len(stack.layers)):
             sides = []
             for d in range(stack.directions):
-                names = {
-                    entry: self.array_name(entry, kind, n, d, stack.directions)
-                    for entry in self.tables[kind][0]
-                }
+                names = {entry: self.array_name(entry, kind, n, d, stack.directions) for entry in self.tables[kind][0]}
                 own = {entry: arrays[name] for entry, name in names.items()}
                 sides.append(self.one_layer(kind, stack.cell, own, xs[:, ::-1] if d else xs))
             xs = jnp.concatenate([side[:, ::-1] if d else side for d, side in enumerate(sides)], axis=-1)
@@ -75,14 +72,10 @@ class Framework:
         """
         stack, kind = to_canonical(stack), kind_of(stack.cell)
         if kind not in self.tables:
-            raise UserError(
-                f"a {kind.replace('_', ' with reset ')} cannot go to {self.name}: {self.refusals[kind]}"
-            )
+            raise UserError(f"a {kind.replace('_', ' with reset ')} cannot go to {self.name}: {self.refusals[kind]}")
         chosen = getattr(stack.cell, "nonlinearity", self.nonlinearities[0])
         if chosen not in self.nonlinearities:
-            raise UserError(
-                f"cell.nonlinearity is {chosen!r}: {self.name} has {listed(self.nonlinearities)} only"
-            )
+            raise UserError(f"cell.nonlinearity is {chosen!r}: {self.name} has {listed(self.nonlinearities)} only")
         table = self.tables[kind][0]
         held = {part.name for entry in table.values() for row in parse(entry)[0] for part in row}
         arrays = {}
@@ -138,9 +131,7 @@ class Framework:
                     strange = [name for name, place in zip(named, placed, strict=True) if place is None]
                     missing = table.keys() - {place[2] for place in placed if place}
                     missing = {entry for entry in missing if not _is_bias(table[entry])}
-                    fits.append(
-                        (len(strange) + len(missing), _gates_off(named, placed, table), kind, table, strange)
-                    )
+                    fits.append((len(strange) + len(missing), _gates_off(named, placed, table), kind, table, strange))
         *_, kind, table, strange = min(fits, key=lambda fit: fit[:2])
         if strange:
             raise UserError(
@@ -156,9 +147,7 @@ class Framework:
             layer, backwards, entry = self.place(name.removeprefix(prefix), table)  # pyright: ignore[reportGeneralTypeIssues]
             one = found.setdefault(layer, {}).setdefault(backwards, _One({}, {}))
             one.arrays[entry], one.names[entry] = array, name
-        layers = [
-            [both[d] for d in sorted(both)] for _, both in sorted(found.items(), key=lambda i: _natural(i[0]))
-        ]
+        layers = [[both[d] for d in sorted(both)] for _, both in sorted(found.items(), key=lambda i: _natural(i[0]))]
         if len({len(layer) for layer in layers}) > 1:
             raise UserError(f"weights of {list(found)} mix layers of one direction with bidirectional ones")
         return layers
@@ -170,9 +159,7 @@ class Framework:
         if name == "gru":
             reset = "before" if kind == "gru_before" else "after"
             if told.setdefault("reset", reset) != reset:
-                raise UserError(
-                    f"cell.reset is {told['reset']!r}: these weights are of a GRU with reset {reset}"
-                )
+                raise UserError(f"cell.reset is {told['reset']!r}: these weights are of a GRU with reset {reset}")
             told["recurrent_bias"] = any("b_hn" in entry for entry in table.values())
         return cells.create(name, hidden=hidden, **told)
 
@@ -216,10 +203,6 @@ def _size(one: _One, table: Table, letter: str) -> int:
         for row in rows:
             if row[0].name[0] == letter and array.ndim == 2:
                 hidden = array.shape[1] // len(row)
-                return (
-                    array.shape[0] if len(rows) == 1 else hidden if letter == "U" else array.shape[0] - hidden
-                )
+                return array.shape[0] if len(rows) == 1 else hidden if letter == "U" else array.shape[0] - hidden
     entry = next(entry for entry, text in table.items() if letter in text)
-    raise UserError(
-        f"weights lack {entry}, or it is no matrix: there are {listed(sorted(one.names.values()))}"
-    )
+    raise UserError(f"weights lack {entry}, or it is no matrix: there are {listed(sorted(one.names.values()))}")

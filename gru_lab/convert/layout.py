@@ -55,20 +55,12 @@ def join(table: Table, params: Arrays) -> dict[str, np.ndarray]:
     for name, entry in table.items():
         rows, transposed = parse(entry)
         joined = [np.concatenate([value(part) for part in row], axis=-1) for row in rows]
-        whole = (
-            joined[0]
-            if len(rows) == 1
-            else np.stack(joined)
-            if joined[0].ndim == 1
-            else np.concatenate(joined)
-        )
+        whole = joined[0] if len(rows) == 1 else np.stack(joined) if joined[0].ndim == 1 else np.concatenate(joined)
         arrays[name] = np.ascontiguousarray(whole.T if transposed else whole)
     return arrays
 
 
-def split(
-    table: Table, arrays: Arrays, names: Mapping[str, str], inputs: int, hidden: int
-) -> dict[str, np.ndarray]:
+def split(table: Table, arrays: Arrays, names: Mapping[str, str], inputs: int, hidden: int) -> dict[str, np.ndarray]:
     """The framework's arrays as our parameters; `names` are their full names, for errors.
 
     A layer without any bias gets zeros.
@@ -89,9 +81,7 @@ def split(
             params |= {part: params.get(part, zeros.astype(dtype)) for part, zeros in blank.items()}
             continue
         if name not in arrays:
-            raise UserError(
-                f"weights lack {name}: there are {listed(names.values())}.{nearest(name, arrays)}"
-            )
+            raise UserError(f"weights lack {name}: there are {listed(names.values())}.{nearest(name, arrays)}")
         array, where = arrays[name], names[name]
         if array.dtype.kind not in "fV":
             raise UserError(f"weights {where} are {array.dtype}: they must be floating-point numbers")
@@ -109,7 +99,5 @@ def split(
                 band, top = whole[top : top + height], top + height
             for part, piece in zip(row, np.split(band, len(row), axis=-1), strict=True):
                 piece = part.sign * (piece - part.offset if part.offset else piece)
-                params[part.name] = (
-                    params[part.name] + piece if part.name in params else np.ascontiguousarray(piece)
-                )
+                params[part.name] = params[part.name] + piece if part.name in params else np.ascontiguousarray(piece)
     return params

@@ -38,9 +38,7 @@ class Stack:
         """The outputs of the last layer."""
         for layer in self.layers:
             params = [{name: jnp.asarray(p) for name, p in one.items()} for one in layer]
-            xs = jnp.concatenate(
-                [unroll(self.cell, p, xs, reverse=bool(n))[1] for n, p in enumerate(params)], axis=-1
-            )
+            xs = jnp.concatenate([unroll(self.cell, p, xs, reverse=bool(n))[1] for n, p in enumerate(params)], axis=-1)
         return xs
 
 
@@ -64,21 +62,25 @@ def kind_of(cell: Cell) -> str:
 
 
 # Fields that leave the stored weights' meaning alone (how they were drawn), or that `to_canonical` takes care of.
+_DRAWN = ("gate_init", "forget_bias", "t_max")
 _FREE = {
     "rnn": ("nonlinearity", "initializer"),
-    "lstm": ("initializer", "forget_bias"),
-    "gru": ("initializer", "reset", "recurrent_bias"),
+    "lstm": ("initializer", *_DRAWN),
+    "gru": ("initializer", *_DRAWN, "reset", "recurrent_bias", "update"),
 }
 
 
 def to_canonical(stack: Stack) -> Stack:
-    """The same function in the form that frameworks store: GRUs have a b_hn, if need be of zeros."""
+    """The same function in the form that frameworks store: a GRU's z keeps, and it has a b_hn, if need be of zeros."""
     kind = kind_of(stack.cell)
 
     def canonical(params: Params) -> Params:
         out: dict[str, Any] = {name: np.asarray(p) for name, p in params.items()}
         if kind == "gru":
             out.setdefault("b_hn", np.zeros_like(out["b_n"]))
+        if getattr(stack.cell, "update", "keep") == "write":  # 1 - sigmoid(a) = sigmoid(-a)
+            out |= {name: -out[name] for name in ("W_z", "U_z", "b_z")}
         return out
 
-    return replace(stack, layers=tuple(tuple(canonical(p) for p in layer) for layer in stack.layers))
+    cell = replace(stack.cell, update="keep") if hasattr(stack.cell, "update") else stack.cell
+    return replace(stack, cell=cell, layers=tuple(tuple(canonical(p) for p in layer) for layer in stack.layers))

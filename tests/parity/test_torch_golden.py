@@ -25,12 +25,8 @@ def agree(case, what, ours, torchs, allowed):
 @pytest.mark.parametrize(("dtype", "allowed"), [("float64", 1e-12), ("float32", 1e-6)])
 @pytest.mark.parametrize("case", CASES)
 def test_outputs_and_gradients_equal_pytorch(case, dtype, allowed):
-    golden = {
-        name.removeprefix(f"{case}/"): GOLDEN[name] for name in GOLDEN.files if name.startswith(f"{case}/")
-    }
-    weights = {
-        name.removeprefix("weight/"): v.astype(dtype) for name, v in golden.items() if "weight/" in name
-    }
+    golden = {name.removeprefix(f"{case}/"): GOLDEN[name] for name in GOLDEN.files if name.startswith(f"{case}/")}
+    weights = {name.removeprefix("weight/"): v.astype(dtype) for name, v in golden.items() if "weight/" in name}
     fields = {"nonlinearity": "relu"} if case == "rnn_relu" else {}
     stack = convert.get("torch").load(weights, **fields)
 
@@ -46,13 +42,9 @@ def test_outputs_and_gradients_equal_pytorch(case, dtype, allowed):
     agree(case, "outputs", hs, golden["hs"], allowed)
     agree(case, "gradients of the inputs", by_xs, golden["grad/xs"], allowed)
     torchs = {
-        name.removeprefix("grad/"): v
-        for name, v in golden.items()
-        if name.startswith("grad/") and "xs" not in name
+        name.removeprefix("grad/"): v for name, v in golden.items() if name.startswith("grad/") and "xs" not in name
     }
-    expected = convert.get("torch").load(
-        {n: v for n, v in torchs.items() if "weight" in n}, cell=case.split("_")[0]
-    )
+    expected = convert.get("torch").load({n: v for n, v in torchs.items() if "weight" in n}, cell=case.split("_")[0])
     for ours, theirs in zip(by_layers, expected.layers, strict=True):
         for one, other in zip(ours, theirs, strict=True):
             for name in other:

@@ -9,9 +9,7 @@ from gru_lab.schema import UserError, listed, nearest
 
 def frameworks() -> dict[str, Framework]:
     """Every framework by name."""
-    found = [
-        importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)
-    ]
+    found = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
     return {module.FRAMEWORK.name: module.FRAMEWORK for module in found}
 
 
@@ -19,7 +17,5 @@ def get(name: str) -> Framework:
     """The framework of that name; `UserError` names the nearest if there is none."""
     known = frameworks()
     if name not in known:
-        raise UserError(
-            f"framework {name!r} is unknown: it must be {listed(sorted(known))}.{nearest(name, known)}"
-        )
+        raise UserError(f"framework {name!r} is unknown: it must be {listed(sorted(known))}.{nearest(name, known)}")
     return known[name]

@@ -31,9 +31,7 @@ class Equinox(Framework):
             state = module(x, state)
             return state, state[0] if kind == "lstm" else state
 
-        return jax.vmap(lambda one: jax.lax.scan(step, (zeros, zeros) if kind == "lstm" else zeros, one)[1])(
-            xs
-        )
+        return jax.vmap(lambda one: jax.lax.scan(step, (zeros, zeros) if kind == "lstm" else zeros, one)[1])(xs)
 
 
 def _table(gates: str) -> dict[str, str]:

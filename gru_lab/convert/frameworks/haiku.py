@@ -46,9 +46,7 @@ FRAMEWORK = Haiku(
     nonlinearities=("relu",),
     tables={
         "rnn": ({"linear/w": "W_h", "linear/b": "b_h", "linear_1/w": "U_h", "linear_1/b": "b_h"},),
-        "lstm": (
-            {"linear/w": f"{each('W', 'igfo')} / {each('U', 'igfo')}", "linear/b": "b_i b_g b_f-1 b_o"},
-        ),
+        "lstm": ({"linear/w": f"{each('W', 'igfo')} / {each('U', 'igfo')}", "linear/b": "b_i b_g b_f-1 b_o"},),
         "gru_before": ({"w_i": "-W_z W_r W_n", "w_h": "-U_z U_r U_n", "b": "-b_z b_r b_n"},),
     },
     refusals={"gru": "hk.GRU resets before the recurrent product, and no weights make the two equal"},

@@ -9,9 +9,7 @@ from gru_lab.convert.framework import Framework, each
 
 def _tables(gates: str, bias: str) -> tuple[dict[str, str], ...]:
     names = (("cell/vars/0", "cell/vars/1", "cell/vars/2"), ("kernel", "recurrent_kernel", "bias"))
-    return tuple(
-        {kernel: each("W", gates), recurrent: each("U", gates), b: bias} for kernel, recurrent, b in names
-    )
+    return tuple({kernel: each("W", gates), recurrent: each("U", gates), b: bias} for kernel, recurrent, b in names)
 
 
 _LAYER = {"rnn": "simple_rnn", "lstm": "lstm", "gru": "gru", "gru_before": "gru"}

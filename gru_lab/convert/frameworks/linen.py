@@ -59,7 +59,5 @@ FRAMEWORK = Linen(
         "lstm": (_lstm(),),
         "gru": (_gru(),),
     },
-    refusals={
-        "gru_before": "linen.GRUCell resets after the recurrent product, and no weights make the two equal"
-    },
+    refusals={"gru_before": "linen.GRUCell resets after the recurrent product, and no weights make the two equal"},
 )
