@@ -1,18 +1,22 @@
 """One step after the other, fast: only what depends on the state stays in the loop, in both directions."""
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
-from jax.extend.core import JaxprEqn, Var
 
+from gru_lab.recurrence.backward import Backward, replaced
+from gru_lab.recurrence.equations import CannotSplit, inexact
 from gru_lab.recurrence.method import Method, Read, Step
 from gru_lab.recurrence.reference import Reference
-from gru_lab.recurrence.split import CannotSplit, Colour, Split, Taps, inexact, value_of, visible
+from gru_lab.recurrence.split import Split, visible
+from gru_lab.schema import Range, Size
 from gru_lab.typing import Array, Params, State
 
 Arrays = list[Array]
@@ -22,12 +26,23 @@ Arrays = list[Array]
 class Sequential(Method):
     """`lax.scan` over the part of the step that needs the state; everything else for all time steps at once.
 
-    Forward, what depends on inputs only (`x W`) is one product over time. Backward, all that the forward pass
-    computed is recomputed from the stored states for all steps at once; the loop holds only the cotangent of the
-    state; and every weight gradient is one product over time and batch.
+    Forward, what depends on inputs only (`x W`) can be one product over time. Backward, block of steps after block:
+    all that the forward pass computed is recomputed from the stored states for the whole block at once; the loop
+    holds only the cotangent of the state; and every weight gradient is one product over time and batch.
 
     A step that cannot be split runs as `Reference()`, with a warning that says why.
+
+    Fields:
+        unroll: how many steps the compiled loop takes at a time (`lax.scan`).
+        remat_every: store the state only every so many steps and run forward again from there in the backward
+            pass: memory O(T/k + k) instead of O(T).
+        lowering: whether products of one operand with several weights are one product, and whether the products
+            of the inputs leave the loop; `auto` chooses by size.
     """
+
+    unroll: Size = 1
+    remat_every: Annotated[int, Range(1)] | None = None
+    lowering: Literal["auto", "fused", "separate"] = "auto"
 
     def run(
         self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool
@@ -41,194 +56,110 @@ class Sequential(Method):
             return jax.tree.leaves(jax.vmap(step, (None, 0, 0))(*(jax.tree.unflatten(*pair) for pair in trees)))
 
         try:
-            split = Split(flat_step, weights, _one(inputs), leaves, carried=len(leaves))
+            fused = self.lowering != "separate"
+            split = Split(flat_step, weights, _one(inputs), leaves, len(leaves), fused)
         except CannotSplit as why:
             warnings.warn(f"this step runs as plain lax.scan: {why}", stacklevel=3)
             return Reference().run(step, read, params, state, xs, reverse)
 
-        once = split.once(weights)
-        crossing, _ = jax.vmap(split.bulk, (None, 0))(once, inputs)
         seen, look = visible(read, jax.tree.map(lambda leaf: _one([leaf])[0], state))
-        loop = _Loop(split, tuple(seen), len(inputs[0]), reverse)
-        final, states = _recur(loop, once, crossing, leaves)
+        loop = _Loop(self, split, tuple(seen), reverse)
+        final, states = _recur(loop, split.once(weights), inputs, leaves)
         return jax.tree.unflatten(state_tree, final), jax.vmap(jax.vmap(look))(states)
 
 
 @dataclass(frozen=True, eq=False)
 class _Loop:
-    """What does not change while the loop runs: the split step, the state leaves that are read, the direction."""
+    """What is fixed before the loop runs: the method, the split step, the state leaves that are read, the direction."""
 
+    method: Sequential
     split: Split
     seen: tuple[int, ...]
-    time: int
     reverse: bool
+
+    def scan(self, body: Callable, carry: Any, xs: Any, backwards: bool = False) -> tuple[Any, Any]:
+        """`lax.scan` over time, in the loop's direction or against it."""
+        return lax.scan(body, carry, xs, reverse=self.reverse != backwards, unroll=self.method.unroll)
+
+    def forward(self, once: Arrays, inputs: Arrays, state: Arrays, keep: Callable) -> tuple[Arrays, Any]:
+        """The final state, and over time what `keep(state before, state after)` keeps."""
+        hoist = True
+
+        def advance(before: Arrays, inputs: Arrays) -> tuple[Arrays, Any]:
+            crossing = inputs if hoist else self.split.bulk(once, inputs)[0]
+            after, _ = self.split.loop(once, crossing, before)
+            return after, keep(before, after)
+
+        if hoist:
+            inputs = jax.vmap(self.split.bulk, (None, 0))(once, inputs)[0]
+        return self.scan(advance, state, inputs)
+
+    def after(self, before: Array, final: Array) -> Array:
+        """The state after every step, from the one before every step."""
+        pair = (final[None], before[:-1]) if self.reverse else (before[1:], final[None])
+        return jnp.concatenate(pair)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _recur(loop: _Loop, once: Arrays, crossing: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+def _recur(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
     """The final state, and over time those of its leaves that are read."""
-    return _scan(loop, once, crossing, state, loop.seen)
+    return loop.forward(once, inputs, state, lambda _, after: [after[i] for i in loop.seen])
 
 
-def _scan(
-    loop: _Loop, once: Arrays, crossing: Arrays, state: Arrays, kept: tuple[int, ...]
-) -> tuple[Arrays, Arrays]:
-    def advance(state: Arrays, crossing: Arrays) -> tuple[Arrays, Arrays]:
-        state, _ = loop.split.loop(once, crossing, state)
-        return state, [state[i] for i in kept]
-
-    return lax.scan(advance, state, crossing, length=loop.time, reverse=loop.reverse)
-
-
-def _recur_forward(loop: _Loop, once: Arrays, crossing: Arrays, state: Arrays) -> tuple[Any, Any]:
-    final, states = _scan(loop, once, crossing, state, tuple(range(len(state))))
-    return (final, [states[i] for i in loop.seen]), (once, crossing, state, states)
+def _recur_forward(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Any, Any]:
+    final, before = loop.forward(once, inputs, state, lambda before, _: before)
+    return (final, [loop.after(before[i], final[i]) for i in loop.seen]), (once, inputs, state, before)
 
 
 def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Arrays, Arrays]) -> tuple[Any, Any, Any]:
-    once, crossing, state, states = residuals
-    before = [_shift(start, after, loop.reverse) for start, after in zip(state, states, strict=True)]
-    uses = _weight_uses(loop.split)
-    backward = _Backward(loop.split, uses, once, _one(crossing), state)
-    split = backward.split
-
-    # Recompute everything that needs no cotangent, for all steps at once.
-    stored = [*before, *crossing]
-    known = split.once(once)
-    passed, early = jax.vmap(split.bulk, (None, 0))(known, stored)
-
-    # The loop itself: the cotangent of the state, step by step, in the other direction.
+    once, inputs, state, before = residuals
     d_final, d_seen = cotangents
-    floats = [i for i, leaf in enumerate(state) if inexact(leaf)]
+    crossing = jax.eval_shape(lambda once, inputs: loop.split.bulk(once, inputs)[0], once, _one(inputs))
+    backward = Backward(loop.split, once, crossing, state, loop.method.lowering != "separate")
+    smooth, smooth_inputs = backward.smooth_state, [i for i, x in enumerate(inputs) if inexact(x)]
+    seen = [(k, smooth.index(i)) for k, i in enumerate(loop.seen) if i in smooth]  # of d_seen, of d_state
 
-    def retreat(d_state: Arrays, step: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
-        passed, d_outputs = step
-        d_state = list(d_state)
-        for i, d_output in zip(loop.seen, d_outputs, strict=True):
-            if i in floats:
-                d_state[floats.index(i)] += d_output
-        return split.loop(known, passed, d_state)
+    def block(carry: tuple[Arrays, Arrays], inputs: Arrays, before: Arrays, d_seen: Arrays) -> tuple[Any, Arrays]:
+        """Backwards through some steps: everything but the cotangent for all of them at once."""
+        d_state, d_once = carry
+        time = inputs[0].shape[0]
 
-    d_start, late = lax.scan(
-        retreat, [d_final[i] for i in floats], (passed, d_seen), length=loop.time, reverse=not loop.reverse
-    )
-    emitted = split.emitted(known, early, late, loop.time)
-    return backward.gradients(once, emitted, d_start)
+        def drive(once: Arrays, smooth: Arrays) -> Arrays:
+            return jax.vmap(loop.split.bulk, (None, 0))(once, replaced(inputs, smooth_inputs, smooth))[0]
+
+        crossing, pull = jax.vjp(drive, once, [inputs[i] for i in smooth_inputs])
+        known = backward.split.once(once)
+        passed, early = jax.vmap(backward.split.bulk, (None, 0))(known, [*before, *crossing])
+
+        def retreat(d_state: Arrays, step: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
+            passed, d_seen = step
+            for k, i in seen:
+                d_state = replaced(d_state, [i], [d_state[i] + d_seen[k]])
+            return backward.split.loop(known, passed, d_state)
+
+        d_state, late = loop.scan(retreat, d_state, (passed, d_seen), backwards=True)
+        d_used, d_crossing = backward.gradients(once, backward.split.emitted(known, early, late, time))
+        d_driven, d_inputs = pull([_cotangent(c, d) for c, d in zip(crossing, d_crossing, strict=True)])
+        d_once = [
+            total if total is None else total + driven if used is None else total + driven + used
+            for total, driven, used in zip(d_once, d_driven, d_used, strict=True)
+        ]
+        return (d_state, d_once), d_inputs
+
+    carry = [d_final[i] for i in smooth], [jnp.zeros_like(v) if inexact(v) else None for v in once]
+    (d_state, d_once), d_inputs = block(carry, inputs, before, d_seen)
+    nothing = [None] * len(inputs)
+    return d_once, replaced(nothing, smooth_inputs, d_inputs), replaced([None] * len(state), smooth, d_state)
 
 
 _recur.defvjp(_recur_forward, _recur_backward)
 
 
-class _Backward:
-    """One step backwards, `d_state -> d_state` of the step before, split in its turn.
-
-    It emits the cotangents of the crossing values and of the result of every equation that uses a weight, and
-    that equation's other operands: after the loop they give the weight's gradient.
-    """
-
-    def __init__(self, step: Split, uses: list[JaxprEqn], once: Arrays, crossing: Arrays, state: Arrays) -> None:
-        self.step, self.uses = step, uses
-        self.smooth_state = [i for i, leaf in enumerate(state) if inexact(leaf)]
-        self.smooth_crossing = [i for i, value in enumerate(crossing) if inexact(value)]
-        self.crossings = len(crossing)
-        self.states = len(state)
-
-        def backward(once: Arrays, stored: Arrays, d_state: Arrays) -> Arrays:
-            state, crossing = stored[: self.states], stored[self.states :]
-
-            def forward(smooth: Arrays, driven: Arrays, zeros: list[Arrays]) -> tuple[Arrays, Arrays]:
-                taps = Taps(uses, zeros)
-                after, _ = step.loop(
-                    once,
-                    _replace(crossing, self.smooth_crossing, driven),
-                    _replace(state, self.smooth_state, smooth),
-                    taps,
-                )
-                operands = [v for use in uses for v in self._others(use, taps.operands(use))]
-                return [after[i] for i in self.smooth_state], operands
-
-            zeros = [[jnp.zeros(v.aval.shape, v.aval.dtype) for v in use.outvars if inexact(v.aval)] for use in uses]
-            smooth, driven = [state[i] for i in self.smooth_state], [crossing[i] for i in self.smooth_crossing]
-            _, pull, operands = jax.vjp(forward, smooth, driven, zeros, has_aux=True)
-            d_before, d_crossing, d_results = pull(d_state)
-            return [*d_before, *d_crossing, *jax.tree.leaves(d_results), *operands]
-
-        cotangents = [state[i] for i in self.smooth_state]
-        self.split = Split(backward, once, [*state, *crossing], cotangents, carried=len(cotangents))
-
-    def _others(self, use: JaxprEqn, values: list[Any]) -> list[Any]:
-        """Of an equation's operands, those that are no weights and no literals."""
-        return [v for a, v in zip(use.invars, values, strict=True) if self.step.colour(a) > Colour.ONCE]
-
-    def gradients(self, once: Arrays, emitted: Arrays, d_start: Arrays) -> tuple[list, list, list]:
-        """The cotangents of the loop's arguments, from what was emitted over time."""
-        rest = iter(emitted)
-        d_crossing: list[Any] = [None] * self.crossings
-        for i in self.smooth_crossing:
-            d_crossing[i] = next(rest)
-        d_results = [[next(rest) for v in use.outvars if inexact(v.aval)] for use in self.uses]
-        operands = [[next(rest) for _ in self._others(use, use.invars)] for use in self.uses]
-
-        weights = dict(zip(self.step.once_out, once, strict=True))
-        d_weights: dict[Var, Array] = {}
-        for use, d_result, others in zip(self.uses, d_results, operands, strict=True):
-            for var, gradient in _weight_gradient(self.step, use, weights, others, d_result).items():
-                d_weights[var] = d_weights[var] + gradient if var in d_weights else gradient
-        d_once = [
-            d_weights.get(var, jnp.zeros_like(value)) if inexact(value) else None for var, value in weights.items()
-        ]
-        d_state: list[Any] = [None] * self.states
-        for i, value in zip(self.smooth_state, d_start, strict=True):
-            d_state[i] = value
-        return d_once, d_crossing, d_state
-
-
-def _weight_uses(step: Split) -> list[JaxprEqn]:
-    """The equations of the loop where a weight meets the state."""
-    return [eqn for eqn in step.part(Colour.LOOP) if any(_is_weight(step, atom) for atom in eqn.invars)]
-
-
-def _is_weight(step: Split, atom: Any) -> bool:
-    return isinstance(atom, Var) and step.colour(atom) == Colour.ONCE and inexact(atom.aval)
-
-
-def _weight_gradient(
-    step: Split, use: JaxprEqn, weights: dict[Var, Array], others: Arrays, d_result: Arrays
-) -> dict[Var, Array]:
-    """The gradient of the weights of one equation: the equation, mapped over time, pulled back once."""
-    own = list(dict.fromkeys(atom for atom in use.invars if _is_weight(step, atom)))
-
-    def over_time(values: Arrays) -> Arrays:
-        fixed = dict(zip(own, values, strict=True))
-
-        def result(others: Arrays) -> Arrays:
-            rest = iter(others)
-            operands = [
-                next(rest) if step.colour(a) > Colour.ONCE else fixed[a] if a in fixed else value_of(weights, a)
-                for a in use.invars
-            ]
-            outs = use.primitive.bind(*operands, **use.primitive.get_bind_params(use.params))
-            return [out for out in (outs if use.primitive.multiple_results else [outs]) if inexact(out)]
-
-        return jax.vmap(result)(others)
-
-    _, pull = jax.vjp(over_time, [weights[var] for var in own])
-    return dict(zip(own, pull(d_result)[0], strict=True))
+def _cotangent(value: Array, d_value: Array | None) -> Any:
+    """A cotangent for `jax.vjp`: of the type float0 where no gradient flows."""
+    return np.zeros(value.shape, jax.dtypes.float0) if d_value is None else d_value
 
 
 def _one(leaves: Arrays) -> list[jax.ShapeDtypeStruct]:
     """The shapes of one time step, or of one example."""
     return [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves]
-
-
-def _replace(values: Arrays, where: list[int], new: Arrays) -> Arrays:
-    values = list(values)
-    for i, value in zip(where, new, strict=True):
-        values[i] = value
-    return values
-
-
-def _shift(start: Array, after: Array, reverse: bool) -> Array:
-    """The state before each step, from the one before the first and those after each."""
-    pair = (after[1:], start[None]) if reverse else (start[None], after[:-1])
-    return jnp.concatenate(pair)

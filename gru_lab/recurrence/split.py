@@ -10,83 +10,20 @@ The same colouring serves both directions: forward the loop carries the state; b
 cotangent, and all that was computed forward is known beforehand.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from enum import IntEnum
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import JaxprEqn, Literal, Var
 
+from gru_lab.recurrence.equations import Atom, Colour, Taps, colours, evaluate, live, lowered, trace, value_of
 from gru_lab.typing import Array
 
-Environment = dict[Var, Any]
-Atom = Var | Literal
-
-_TRANSPARENT = ("jit", "pjit", "closed_call", "checkpoint", "remat")
-
-
-class Colour(IntEnum):
-    """When a value can be known."""
-
-    ONCE = 0
-    BULK = 1
-    LOOP = 2
-
-
-class CannotSplit(Exception):
-    """Why a step cannot be taken apart, as the end of a sentence."""
-
-
-def evaluate(equations: Iterable[JaxprEqn], env: Environment, taps: "Taps | None" = None) -> None:
-    """Run equations in order, reading from and writing to `env`; equations that merely call others are opened."""
-    for eqn in equations:
-        values = [value_of(env, atom) for atom in eqn.invars]
-        if eqn.primitive.name in _TRANSPARENT:
-            outs = _call(eqn.params["jaxpr"], values)
-        else:
-            outs = eqn.primitive.bind(*values, **eqn.primitive.get_bind_params(eqn.params))
-            outs = outs if eqn.primitive.multiple_results else [outs]
-        if taps is not None:
-            outs = taps.after(eqn, values, outs)
-        env.update(zip(eqn.outvars, outs, strict=True))
-
-
-def value_of(env: Environment, atom: Atom) -> Any:
-    """The value of a variable or literal."""
-    return atom.val if isinstance(atom, Literal) else env[atom]
-
-
-def _call(jaxpr: ClosedJaxpr | Jaxpr, values: Sequence[Any]) -> list[Any]:
-    inner, consts = (jaxpr.jaxpr, jaxpr.consts) if isinstance(jaxpr, ClosedJaxpr) else (jaxpr, ())
-    env = dict(zip([*inner.constvars, *inner.invars], [*consts, *values], strict=True))
-    evaluate(inner.eqns, env)
-    return [value_of(env, atom) for atom in inner.outvars]
-
-
-def inexact(value: Any) -> bool:
-    """True for what a gradient can flow through."""
-    return jnp.issubdtype(value.dtype, jnp.inexact)
-
-
-class Taps:
-    """Zeros added to what some equations give: their cotangents are the cotangents of those results."""
-
-    def __init__(self, equations: Sequence[JaxprEqn], zeros: Sequence[Sequence[Array]]) -> None:
-        self._zeros = {id(eqn): zero for eqn, zero in zip(equations, zeros, strict=True)}
-        self._values: dict[int, list[Any]] = {}
-
-    def after(self, eqn: JaxprEqn, values: list[Any], outs: Sequence[Any]) -> Sequence[Any]:
-        """The results of an equation plus its taps, if it has any; keeps the values of its operands."""
-        if id(eqn) not in self._zeros:
-            return outs
-        self._values[id(eqn)] = values
-        taps = iter(self._zeros[id(eqn)])
-        return [out + next(taps) if inexact(out) else out for out in outs]
-
-    def operands(self, eqn: JaxprEqn) -> list[Any]:
-        """What a tapped equation was computed from."""
-        return self._values[id(eqn)]
+_CHEAP = frozenset(  # computed again in the loop rather than carried there
+    "add add_any sub mul neg integer_pow square sign abs max min select_n eq ne lt le gt ge and or not "
+    "convert_element_type broadcast_in_dim reshape squeeze expand_dims copy stop_gradient".split()
+)
 
 
 class Split:
@@ -99,30 +36,32 @@ class Split:
     The first `carried` outputs are what the loop hands to its next step. The others are `emitted`; `early` and
     `late` hold the distinct ones of colour BULK and LOOP, and `emitted` puts them all together again.
 
+    `fused` says whether products of one operand with several weights become one.
+
     Raises:
         CannotSplit: if the function has side effects.
     """
 
     def __init__(
-        self, function: Callable, once: Sequence[Any], bulk: Sequence[Any], loop: Sequence[Any], carried: int
+        self,
+        function: Callable,
+        once: Sequence[Any],
+        bulk: Sequence[Any],
+        loop: Sequence[Any],
+        carried: int,
+        fused: bool = True,
     ) -> None:
-        closed = jax.make_jaxpr(function)(list(once), list(bulk), list(loop))
-        if closed.effects:
-            raise CannotSplit(f"it has side effects ({', '.join(sorted(map(str, closed.effects)))})")
-        closed = jax.make_jaxpr(lambda *values: _call(closed, values))(*closed.in_avals)  # opens nested calls
-        jaxpr = closed.jaxpr
-        self.equations = _live(jaxpr)
-        self.constants, self._constant_values = jaxpr.constvars, closed.consts
         n, m = len(once), len(once) + len(bulk)
+        closed = lowered(trace(function, list(once), list(bulk), list(loop)), n, m, fused)
+        jaxpr = closed.jaxpr
+        self.equations = live(jaxpr)
+        self.constants, self._constant_values = jaxpr.constvars, closed.consts
         self.once_in, self.bulk_in, self.loop_in = jaxpr.invars[:n], jaxpr.invars[n:m], jaxpr.invars[m:]
-        self._colour: dict[Var, Colour] = dict.fromkeys([*self.once_in, *self.constants], Colour.ONCE)
-        self._colour |= dict.fromkeys(self.bulk_in, Colour.BULK) | dict.fromkeys(self.loop_in, Colour.LOOP)
-        for eqn in self.equations:
-            self._colour |= dict.fromkeys(eqn.outvars, self.colour(*eqn.invars))
-
+        self._colour = colours(jaxpr, n, m)
         self._carry, self._emitted = jaxpr.outvars[:carried], jaxpr.outvars[carried:]
-        self._early, self._late = (self._among(self._emitted, c) for c in (Colour.BULK, Colour.LOOP))
-        self.crossing = self._among([*self._read_after(Colour.BULK), *self._carry], Colour.BULK)
+        self._early, late = (self._among(self._emitted, colour) for colour in (Colour.BULK, Colour.LOOP))
+        self._late, self._slices = _without_slices(self.part(Colour.LOOP), late)
+        self.crossing, self._sunk = self._cross()
         self.once_out = self._among([*self._read_after(Colour.ONCE), *jaxpr.outvars], Colour.ONCE)
 
     def colour(self, *atoms: Atom) -> Colour:
@@ -138,6 +77,24 @@ class Split:
 
     def _among(self, atoms: Sequence[Atom], colour: Colour) -> list[Var]:
         return list(dict.fromkeys(a for a in atoms if isinstance(a, Var) and self._colour[a] == colour))
+
+    def _cross(self) -> tuple[list[Var], list[JaxprEqn]]:
+        """What crosses from the bulk into the loop, and the equations that the loop repeats to need less of it."""
+        needed = dict.fromkeys(self._among([*self._read_after(Colour.BULK), *self._carry], Colour.BULK))
+        sunk = []
+        for eqn in reversed(self.part(Colour.BULK)):
+            if not needed.keys() & set(eqn.outvars):
+                continue
+            operands = [a for a in self._among(eqn.invars, Colour.BULK) if a not in needed]
+            grows = sum(map(_bytes, operands)) > sum(_bytes(v) for v in eqn.outvars if v in needed)
+            weighs = self._among(eqn.invars, Colour.ONCE)  # stays in the bulk, where its gradient is one sum
+            if eqn.primitive.name not in _CHEAP or grows or weighs:
+                continue
+            sunk.append(eqn)
+            for var in eqn.outvars:
+                needed.pop(var, None)
+            needed |= dict.fromkeys(operands)
+        return list(needed), sunk[::-1]
 
     def once(self, once: Sequence[Array]) -> list[Array]:
         """What the bulk and the loop read of colour ONCE."""
@@ -157,8 +114,10 @@ class Split:
         """What the loop hands to its next step, and the late outputs."""
         variables = [*self.once_out, *self.crossing, *self.loop_in]
         env = dict(zip(variables, [*once, *crossing, *loop], strict=True))
+        evaluate(self._sunk, env)
         evaluate(self.part(Colour.LOOP), env, taps)
-        return [value_of(env, atom) for atom in self._carry], [env[var] for var in self._late]
+        carry = [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self._carry]
+        return carry, [env[var] for var in self._late]
 
     def emitted(self, once: Sequence[Array], early: Sequence[Array], late: Sequence[Array], time: int) -> list[Array]:
         """All emitted outputs over time, from the early and late ones over time."""
@@ -169,20 +128,29 @@ class Split:
             if self.colour(atom) == Colour.ONCE:
                 value = jnp.asarray(value_of(steady, atom))
                 return jnp.broadcast_to(value, (time, *value.shape))
+            if atom in self._slices:
+                whole, axis, start = self._slices[atom]
+                return jax.lax.slice_in_dim(env[whole], start, start + atom.aval.shape[axis], axis=axis + 1)
             return env[atom]
 
         return [over_time(atom) for atom in self._emitted]
 
 
-def _live(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """The equations that some output depends on, in order."""
-    wanted = {atom for atom in jaxpr.outvars if isinstance(atom, Var)}
-    live = []
-    for eqn in reversed(jaxpr.eqns):
-        if wanted.intersection(eqn.outvars):
-            live.append(eqn)
-            wanted |= {atom for atom in eqn.invars if isinstance(atom, Var)}
-    return live[::-1]
+def _bytes(var: Var) -> int:
+    return var.aval.size * getattr(var.aval.dtype, "itemsize", 8)
+
+
+def _without_slices(equations: list[JaxprEqn], late: list[Var]) -> tuple[list[Var], dict[Var, tuple[Var, int, int]]]:
+    """Late outputs that are part of another late output, a concatenation, need not be written twice."""
+    slices: dict[Var, tuple[Var, int, int]] = {}
+    for eqn in equations:
+        if eqn.primitive.name == "concatenate" and eqn.outvars[0] in late:
+            axis, start = eqn.params["dimension"], 0
+            for part in eqn.invars:
+                if isinstance(part, Var) and part in late:
+                    slices.setdefault(part, (eqn.outvars[0], axis, start))
+                start += part.aval.shape[axis]
+    return [var for var in late if var not in slices], slices
 
 
 def visible(read: Callable[[Any], Array], state: Any) -> tuple[list[int], Callable[[Sequence[Array]], Array]]:
@@ -190,12 +158,14 @@ def visible(read: Callable[[Any], Array], state: Any) -> tuple[list[int], Callab
     leaves, tree = jax.tree.flatten(state)
     closed = jax.make_jaxpr(lambda leaves: read(jax.tree.unflatten(tree, leaves)))(leaves)
     jaxpr = closed.jaxpr
-    used = {a for eqn in _live(jaxpr) for a in eqn.invars if isinstance(a, Var)} | set(jaxpr.outvars)
+    used = {a for eqn in live(jaxpr) for a in eqn.invars if isinstance(a, Var)} | {
+        a for a in jaxpr.outvars if not isinstance(a, Literal)
+    }
     seen = [i for i, var in enumerate(jaxpr.invars) if var in used] or [0]
 
     def look(leaves: Sequence[Array]) -> Array:
         env = dict(zip([*jaxpr.constvars, *(jaxpr.invars[i] for i in seen)], [*closed.consts, *leaves], strict=True))
-        evaluate(_live(jaxpr), env)
+        evaluate(live(jaxpr), env)
         return value_of(env, jaxpr.outvars[0])
 
     return seen, look
