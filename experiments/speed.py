@@ -1,0 +1,202 @@
+"""How fast is a recurrent layer here, against the layers of other libraries?
+
+One process builds the same layer in every library that is installed, then times them in turns, round after round,
+so that noise of the machine meets all alike. Figures are medians over rounds; ratios are medians of the ratios
+within one round; above 1 means that gru_lab is faster.
+
+    python experiments/speed.py                                     the whole grid: about 20 minutes on two cores
+    python experiments/speed.py --cells gru --shapes 20,200,2,128   one entry
+    python experiments/speed.py --contenders gru_lab flax           two contenders
+
+It writes speed.csv (one line a contender, entry and direction, written as measured) and speed.png to --out.
+"""
+
+import argparse
+import csv
+import gc
+import math
+import statistics
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+from speed_peers import BUILDERS, Contender, Shape
+
+SHAPES: tuple[Shape, ...] = (
+    (1, 64, 88, 46),
+    (20, 200, 2, 128),
+    (32, 128, 64, 128),
+    (64, 100, 2, 64),
+    (64, 200, 88, 256),
+    (32, 784, 1, 128),
+    (16, 1024, 32, 128),
+)
+COLUMNS = "cell batch time inputs hidden direction contender ms ratio low high temporaries_mb compile_s".split()
+JAX_PEERS = ("flax.nnx", "equinox", "keras", "haiku")
+
+
+def shape_of(text: str) -> Shape:
+    """`20,200,2,128` as four whole numbers."""
+    numbers = tuple(int(part) for part in text.split(","))
+    if len(numbers) != 4 or min(numbers) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be batch,time,inputs,hidden, such as 20,200,2,128")
+    return numbers
+
+
+def build(names: list[str], cell: str, shape: Shape) -> list[Contender]:
+    """The contenders that are installed here and have that cell."""
+    found = []
+    for name in names:
+        try:
+            contender = BUILDERS[name](cell, shape)
+        except ImportError as missing:
+            print(f"  ({name} is left out: {missing})", file=sys.stderr)
+            continue
+        if contender is not None:
+            found.append(contender)
+    return found
+
+
+def timed(run, least_s: float = 0.03) -> float:
+    """Seconds a call, over as many calls as take `least_s`."""
+    calls, start = 0, time.perf_counter()
+    while (passed := time.perf_counter() - start) < least_s or calls == 0:
+        run()
+        calls += 1
+    return passed / calls
+
+
+def measure(contenders: list[Contender], direction: str, rounds: int, least_s: float) -> dict[str, list[float]]:
+    """Seconds a call in every round, contender by contender; the order turns from round to round."""
+    for contender in contenders:
+        contender.run[direction]()
+        contender.run[direction]()
+    seconds: dict[str, list[float]] = defaultdict(list)
+    for n in range(rounds):
+        for k in range(len(contenders)):
+            contender = contenders[(k + n) % len(contenders)]
+            seconds[contender.name].append(timed(contender.run[direction], least_s))
+    return seconds
+
+
+def rows_of(entry: dict, contenders: list[Contender], seconds: dict[str, list[float]], direction: str) -> list[dict]:
+    """One line of the table a contender."""
+    ours, rows = seconds[contenders[0].name], []
+    for contender in contenders:
+        theirs = seconds[contender.name]
+        ratios = sorted(t / o for t, o in zip(theirs, ours, strict=True))
+        quartile = len(ratios) // 4
+        rows.append(
+            entry
+            | {
+                "direction": direction,
+                "contender": contender.name,
+                "ms": round(1e3 * statistics.median(theirs), 3),
+                "ratio": round(statistics.median(ratios), 3),
+                "low": round(ratios[quartile], 3),
+                "high": round(ratios[-1 - quartile], 3),
+                "temporaries_mb": round(contender.temporaries.get(direction, math.nan) / 2**20, 2),
+                "compile_s": round(contender.compile_s.get(direction, math.nan), 2),
+            }
+        )
+    return rows
+
+
+def mean(values: list[float]) -> float:
+    """The geometric mean."""
+    return math.exp(sum(map(math.log, values)) / len(values)) if values else math.nan
+
+
+def summary(rows: list[dict]) -> list[str]:
+    """Geometric means over the entries, against each contender and against the best of each family."""
+    lines = []
+    for direction in dict.fromkeys(row["direction"] for row in rows):
+        here = [row for row in rows if row["direction"] == direction]
+        by_entry = defaultdict(dict)
+        for row in here:
+            by_entry[tuple(row[c] for c in COLUMNS[:5])][row["contender"]] = row
+        lines.append(f"{direction}: geometric mean of the ratios over the entries (above 1: gru_lab is faster)")
+        for name in dict.fromkeys(row["contender"] for row in here):
+            ratios = [entry[name]["ratio"] for entry in by_entry.values() if name in entry]
+            lines.append(f"  {name:22s} {mean(ratios):6.2f}   worst {min(ratios):5.2f}   over {len(ratios)} entries")
+        for family, members in (("best JAX library", JAX_PEERS), ("best torch", ("torch (1 thread)", "torch (2 threads)"))):
+            best = [min(e[m]["ratio"] for m in members if m in e) for e in by_entry.values() if any(m in e for m in members)]
+            if best:
+                lines.append(f"  {family:22s} {mean(best):6.2f}   worst {min(best):5.2f}   over {len(best)} entries")
+        for column, label in (("temporaries_mb", "temporaries"), ("compile_s", "compile time")):
+            pairs = [(e["gru_lab"][column], e["flax.nnx"][column]) for e in by_entry.values() if {"gru_lab", "flax.nnx"} <= e.keys()]
+            shares = [a / b for a, b in pairs if a > 0 and b > 0]
+            if shares:
+                lines.append(f"  {label} against flax.nnx: {mean(shares):.2f}, largest {max(shares):.2f}")
+    return lines
+
+
+def draw(rows: list[dict], path: Path) -> None:
+    """Ratios of all contenders, entry by entry."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [row for row in rows if row["contender"] not in ("gru_lab", "plain scan")]
+    directions = list(dict.fromkeys(row["direction"] for row in rows))
+    if not rows:
+        return
+    figure, axes = plt.subplots(1, len(directions), figsize=(5.5 * len(directions), 7), sharey=True, squeeze=False)
+    entries = list(dict.fromkeys(tuple(row[c] for c in COLUMNS[:5]) for row in rows))
+    for axis, direction in zip(axes[0], directions, strict=True):
+        for name in dict.fromkeys(row["contender"] for row in rows):
+            points = [(row["ratio"], entries.index(tuple(row[c] for c in COLUMNS[:5]))) for row in rows
+                      if row["contender"] == name and row["direction"] == direction]
+            axis.plot(*zip(*points, strict=True), "o", alpha=0.7, label=name)
+        axis.axvline(1, color="black", linewidth=1)
+        axis.set(xscale="log", title=direction, xlabel="time of the contender / time of gru_lab")
+        axis.set_yticks(range(len(entries)), [f"{e[0]} {e[1]}x{e[2]}x{e[3]}x{e[4]}" for e in entries])
+        axis.grid(alpha=0.3)
+    axes[0][0].legend(fontsize=8)
+    axes[0][0].set_ylabel("cell, batch x time x inputs x hidden")
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", nargs="+", default=["rnn", "lstm", "gru"], choices=["rnn", "lstm", "gru"])
+    parser.add_argument("--shapes", nargs="+", type=shape_of, default=SHAPES, help="batch,time,inputs,hidden")
+    parser.add_argument("--contenders", nargs="+", default=list(BUILDERS), choices=list(BUILDERS))
+    parser.add_argument("--directions", nargs="+", default=["forward", "forward+backward"])
+    parser.add_argument("--rounds", type=int, default=9, help="turns of all contenders (9)")
+    parser.add_argument("--least", type=float, default=0.03, help="seconds that a contender runs in a turn (0.03)")
+    parser.add_argument("--out", type=Path, default=Path("speed"), help="folder for speed.csv and speed.png")
+    options = parser.parse_args()
+    names = ["gru_lab", *(name for name in options.contenders if name != "gru_lab")]
+
+    options.out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict] = []
+    with (options.out / "speed.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, COLUMNS)
+        table.writeheader()
+        print(f"{'cell':5s}{'batch x time x inputs x hidden':>31s}  {'direction':17s}{'contender':20s}{'ms':>9s}{'ratio':>7s}"
+              f"{'quartiles':>14s}{'MB':>9s}{'compile s':>10s}")
+        for shape in options.shapes:
+            for cell in options.cells:
+                contenders = build(names, cell, shape)
+                entry = dict(zip(COLUMNS[:5], (cell, *shape), strict=True))
+                for direction in options.directions:
+                    new = rows_of(entry, contenders, measure(contenders, direction, options.rounds, options.least), direction)
+                    rows += new
+                    table.writerows(new)
+                    file.flush()
+                    for r in new:
+                        print(f"{cell:5s}{' x '.join(map(str, shape)):>31s}  {direction:17s}{r['contender']:20s}{r['ms']:9.2f}"
+                              f"{r['ratio']:7.2f}{r['low']:7.2f}{r['high']:7.2f}{r['temporaries_mb']:9.1f}{r['compile_s']:10.2f}", flush=True)
+                del contenders
+                gc.collect()
+    print("\n".join(summary(rows)))
+    draw(rows, options.out / "speed.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""The split: which part of a function can run once, which for all time steps at once, and which only step by step.
+
+A function of one time step is traced to a jaxpr and every equation is coloured by what it depends on:
+
+    ONCE    only on what is the same at every step (the parameters)
+    BULK    on what is known for all steps beforehand (the inputs), but not on the loop
+    LOOP    on what the step before it computed (the state)
+
+The same colouring serves both directions: forward the loop carries the state; backward it carries the state's
+cotangent, and all that was computed forward is known beforehand.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import JaxprEqn, Literal, Var
+
+from gru_lab.recurrence.equations import Atom, Colour, Taps, colours, evaluate, live, lowered, trace, value_of
+from gru_lab.typing import Array
+
+_CHEAP = frozenset(  # computed again in the loop rather than carried there
+    "add add_any sub mul neg integer_pow square sign abs max min select_n eq ne lt le gt ge and or not "
+    "convert_element_type broadcast_in_dim reshape squeeze expand_dims copy stop_gradient".split()
+)
+
+
+class Split:
+    """A function `f(once, bulk, loop) -> outputs` of three lists of arrays, taken apart by colour.
+
+        once = split.once(once)                            what is the same at every step
+        crossing, early = split.bulk(once, bulk)           of one step: map it over time
+        carry, late = split.loop(once, crossing, loop)     of one step: scan it
+
+    The first `carried` outputs are what the loop hands to its next step. The others are `emitted`; `early` and
+    `late` hold the distinct ones of colour BULK and LOOP, and `emitted` puts them all together again.
+
+    `fused` says whether products of one operand with several weights become one.
+
+    Raises:
+        CannotSplit: if the function has side effects.
+    """
+
+    def __init__(
+        self,
+        function: Callable,
+        once: Sequence[Any],
+        bulk: Sequence[Any],
+        loop: Sequence[Any],
+        carried: int,
+        fused: bool = True,
+    ) -> None:
+        n, m = len(once), len(once) + len(bulk)
+        closed = lowered(trace(function, list(once), list(bulk), list(loop)), n, m, fused)
+        jaxpr = closed.jaxpr
+        self.equations = live(jaxpr)
+        self.constants, self._constant_values = jaxpr.constvars, closed.consts
+        self.once_in, self.bulk_in, self.loop_in = jaxpr.invars[:n], jaxpr.invars[n:m], jaxpr.invars[m:]
+        self._colour = colours(jaxpr, n, m)
+        self._carry, self._emitted = jaxpr.outvars[:carried], jaxpr.outvars[carried:]
+        self._early, late = (self._among(self._emitted, colour) for colour in (Colour.BULK, Colour.LOOP))
+        self._late, self._slices = _without_slices(self.part(Colour.LOOP), late)
+        self.crossing, self._sunk = self._cross()
+        self.once_out = self._among([*self._read_after(Colour.ONCE), *jaxpr.outvars], Colour.ONCE)
+
+    def colour(self, *atoms: Atom) -> Colour:
+        """The colour of what is computed from these."""
+        return max((self._colour[a] for a in atoms if isinstance(a, Var)), default=Colour.ONCE)
+
+    def part(self, colour: Colour) -> list[JaxprEqn]:
+        """The equations of one colour."""
+        return [eqn for eqn in self.equations if self.colour(*eqn.outvars) == colour]
+
+    def _read_after(self, colour: Colour) -> list[Atom]:
+        return [a for eqn in self.equations if self.colour(*eqn.outvars) > colour for a in eqn.invars]
+
+    def _among(self, atoms: Sequence[Atom], colour: Colour) -> list[Var]:
+        return list(dict.fromkeys(a for a in atoms if isinstance(a, Var) and self._colour[a] == colour))
+
+    def _cross(self) -> tuple[list[Var], list[JaxprEqn]]:
+        """What crosses from the bulk into the loop, and the equations that the loop repeats to need less of it."""
+        needed = dict.fromkeys(self._among([*self._read_after(Colour.BULK), *self._carry], Colour.BULK))
+        sunk = []
+        for eqn in reversed(self.part(Colour.BULK)):
+            if not needed.keys() & set(eqn.outvars):
+                continue
+            operands = [a for a in self._among(eqn.invars, Colour.BULK) if a not in needed]
+            grows = sum(map(_bytes, operands)) > sum(_bytes(v) for v in eqn.outvars if v in needed)
+            weighs = self._among(eqn.invars, Colour.ONCE)  # stays in the bulk, where its gradient is one sum
+            if eqn.primitive.name not in _CHEAP or grows or weighs:
+                continue
+            sunk.append(eqn)
+            for var in eqn.outvars:
+                needed.pop(var, None)
+            needed |= dict.fromkeys(operands)
+        return list(needed), sunk[::-1]
+
+    def once(self, once: Sequence[Array]) -> list[Array]:
+        """What the bulk and the loop read of colour ONCE."""
+        env = dict(zip([*self.constants, *self.once_in], [*self._constant_values, *once], strict=True))
+        evaluate(self.part(Colour.ONCE), env)
+        return [env[var] for var in self.once_out]
+
+    def bulk(self, once: Sequence[Array], bulk: Sequence[Array]) -> tuple[list[Array], list[Array]]:
+        """What the loop reads of one step's inputs, and the early outputs."""
+        env = dict(zip([*self.once_out, *self.bulk_in], [*once, *bulk], strict=True))
+        evaluate(self.part(Colour.BULK), env)
+        return [env[var] for var in self.crossing], [env[var] for var in self._early]
+
+    def loop(
+        self, once: Sequence[Array], crossing: Sequence[Array], loop: Sequence[Array], taps: Taps | None = None
+    ) -> tuple[list[Array], list[Array]]:
+        """What the loop hands to its next step, and the late outputs."""
+        variables = [*self.once_out, *self.crossing, *self.loop_in]
+        env = dict(zip(variables, [*once, *crossing, *loop], strict=True))
+        evaluate(self._sunk, env)
+        evaluate(self.part(Colour.LOOP), env, taps)
+        carry = [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self._carry]
+        return carry, [env[var] for var in self._late]
+
+    def emitted(self, once: Sequence[Array], early: Sequence[Array], late: Sequence[Array], time: int) -> list[Array]:
+        """All emitted outputs over time, from the early and late ones over time."""
+        env = dict(zip([*self._early, *self._late], [*early, *late], strict=True))
+        steady = dict(zip(self.once_out, once, strict=True))
+
+        def over_time(atom: Atom) -> Array:
+            if self.colour(atom) == Colour.ONCE:
+                value = jnp.asarray(value_of(steady, atom))
+                return jnp.broadcast_to(value, (time, *value.shape))
+            if atom in self._slices:
+                whole, axis, start = self._slices[atom]
+                return jax.lax.slice_in_dim(env[whole], start, start + atom.aval.shape[axis], axis=axis + 1)
+            return env[atom]
+
+        return [over_time(atom) for atom in self._emitted]
+
+
+def _bytes(var: Var) -> int:
+    return var.aval.size * getattr(var.aval.dtype, "itemsize", 8)
+
+
+def _without_slices(equations: list[JaxprEqn], late: list[Var]) -> tuple[list[Var], dict[Var, tuple[Var, int, int]]]:
+    """Late outputs that are part of another late output, a concatenation, need not be written twice."""
+    slices: dict[Var, tuple[Var, int, int]] = {}
+    for eqn in equations:
+        if eqn.primitive.name == "concatenate" and eqn.outvars[0] in late:
+            axis, start = eqn.params["dimension"], 0
+            for part in eqn.invars:
+                if isinstance(part, Var) and part in late:
+                    slices.setdefault(part, (eqn.outvars[0], axis, start))
+                start += part.aval.shape[axis]
+    return [var for var in late if var not in slices], slices
+
+
+def visible(read: Callable[[Any], Array], state: Any) -> tuple[list[int], Callable[[Sequence[Array]], Array]]:
+    """The leaves of one example's state that `read` looks at, and `read` as a function of those alone."""
+    leaves, tree = jax.tree.flatten(state)
+    closed = jax.make_jaxpr(lambda leaves: read(jax.tree.unflatten(tree, leaves)))(leaves)
+    jaxpr = closed.jaxpr
+    used = {a for eqn in live(jaxpr) for a in eqn.invars if isinstance(a, Var)} | {
+        a for a in jaxpr.outvars if not isinstance(a, Literal)
+    }
+    seen = [i for i, var in enumerate(jaxpr.invars) if var in used] or [0]
+
+    def look(leaves: Sequence[Array]) -> Array:
+        env = dict(zip([*jaxpr.constvars, *(jaxpr.invars[i] for i in seen)], [*closed.consts, *leaves], strict=True))
+        evaluate(live(jaxpr), env)
+        return value_of(env, jaxpr.outvars[0])
+
+    return seen, look
