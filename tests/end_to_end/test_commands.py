@@ -131,7 +131,9 @@ def test_the_record_holds_what_it_promises(tmp_path):
     done = command("debug=quick", "cell=gru", "cell.hidden=4", "task.length=10", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     record = json.loads(next((tmp_path / "runs" / "debug").glob("*/record.json")).read_text())
-    assert {"schema", "cell", "task", "config_hash", "parameters", "hidden", "status", "versions", "device"} <= set(record)
+    assert {"schema", "cell", "task", "config_hash", "parameters", "hidden", "status", "versions", "device"} <= set(
+        record
+    )
     assert {"python", "jax", "flax"} <= set(record["versions"])
     for member in record["members"]:
         assert {"seed", "solved_at", "seconds_per_update"} <= set(member)
