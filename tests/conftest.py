@@ -1,4 +1,13 @@
-"""What all tests share: two devices on the CPU, and small networks."""
+"""What all tests share: programs that compile quickly, and two devices on the CPU."""
+
+import os
+import tempfile
+
+# Compiling is what the tests wait for: less optimisation, and programs that several commands share are compiled
+# once. The numbers stay the same to rounding. To be set before JAX is imported; the commands' processes inherit them.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", tempfile.mkdtemp(prefix="gru-lab-tests-"))
+os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import jax
 import pytest

@@ -11,7 +11,7 @@ from gru_lab.commandline import main
 ROOT = Path(__file__).parents[2]
 
 WRONG = [
-    (["cell=gruu"], "cell 'gruu' is unknown: it must be gru"),
+    (["cell=gruu"], "cell 'gruu' is unknown: it must be "),
     (["cell=gruu"], "Did you mean 'gru'?"),
     (["cell=no_such_module:Cell"], "cell 'no_such_module:Cell' cannot be imported"),
     (["cell=json:JSONDecoder"], "is not a dataclass derived from Cell"),

@@ -35,7 +35,7 @@ except ModuleNotFoundError:
     pass
 import jax, gru_lab, gru_lab.diagnostics
 for name in gru_lab.cells.names():
-    cell = gru_lab.cells.create(name, hidden=3)
+    cell = gru_lab.cells.create(name, hidden=8)
     final, hs = gru_lab.unroll(cell, cell.init(jax.random.key(0), 2), jax.numpy.ones((1, 4, 2)))
     print(name, hs.shape)
 """
@@ -45,4 +45,4 @@ def test_cells_recurrence_and_diagnostics_need_only_jax_and_flax():
     assert requires("flax")
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "gru (1, 4, 3)" in done.stdout
+    assert "gru (1, 4, 8)" in done.stdout

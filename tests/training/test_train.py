@@ -1,6 +1,7 @@
 """Training: one pure function, members that do not know each other, and a record that can be trusted."""
 
 import dataclasses
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -166,7 +167,7 @@ def test_layers_and_embedding_are_counted_and_run(tmp_path, layers, embedding):
 def test_a_run_that_breaks_is_recorded_as_failed_and_tried_again(tmp_path, monkeypatch):
     ours = experiment(seeds=1)
     with monkeypatch.context() as broken:
-        broken.setattr("gru_lab.training.run.make_program", lambda _: 1 / 0)
+        broken.setattr(sys.modules["gru_lab.training.run"], "make_program", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             run(ours, tmp_path)
     folder = record_folder(tmp_path)
