@@ -50,9 +50,7 @@ def main() -> None:
         for name, array in record(make, options, seed).items()
     }
     np.savez_compressed(GOLDEN, **arrays)
-    print(
-        f"wrote {GOLDEN}: {len(CASES)} cases, {GOLDEN.stat().st_size / 1024:.0f} KiB, torch {torch.__version__}"
-    )
+    print(f"wrote {GOLDEN}: {len(CASES)} cases, {GOLDEN.stat().st_size / 1024:.0f} KiB, torch {torch.__version__}")
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def test_outputs_and_gradients_equal_the_framework(name, case):
     with jax.enable_x64(dtype == "float64"):
         stack = draw(CELLS[case], inputs=2, depth=1, directions=1, seed=0, dtype=dtype)
         if (case, name) in REFUSED:
-            with pytest.raises(UserError, match=r"cannot go to|has no place|has relu only"):
+            with pytest.raises(UserError, match="cannot go to"):
                 framework(name).dump(stack)
             return
         compare(name, stack, np.random.default_rng(3).standard_normal((2, 5, 2)).astype(dtype), allowed)
