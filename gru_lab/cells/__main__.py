@@ -1,8 +1,8 @@
 """The card of a cell, and the list of all.
 
-    python -m gru_lab.cells                                     every cell in a line
-    python -m gru_lab.cells gru --hidden 128 --inputs 64        one cell: equations, fields, costs, source
-    python -m gru_lab.cells lstm peephole=true                  a variant of it
+python -m gru_lab.cells                                     every cell in a line
+python -m gru_lab.cells gru --hidden 128 --inputs 64        one cell: equations, fields, costs, source
+python -m gru_lab.cells lstm peephole=true                  a variant of it
 """
 
 import argparse
@@ -90,9 +90,7 @@ def card(name: str, hidden: int, inputs: int, settings: Sequence[str]) -> Iterat
         yield f"  {field.name} = {value!r}{changed}: {parts['fields'].get(field.name, '')}"
 
     def symbolic(measure: str) -> str:
-        found = budget.formula(
-            lambda i, h: getattr(budget.cost(dataclasses.replace(cell, hidden=h), i), measure)
-        )
+        found = budget.formula(lambda i, h: getattr(budget.cost(dataclasses.replace(cell, hidden=h), i), measure))
         return f"  = {found}" if found else ""
 
     count = budget.cost(cell, inputs)

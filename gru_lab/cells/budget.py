@@ -166,7 +166,9 @@ def _flops(jaxpr: Jaxpr, constant: list[bool]) -> int:
             continue
         inner = list(_inner(eqn))
         if inner:
-            total += sum(_flops(one, same if len(one.invars) == len(same) else [False] * len(one.invars)) for one in inner)
+            total += sum(
+                _flops(one, same if len(one.invars) == len(same) else [False] * len(one.invars)) for one in inner
+            )
         else:
             total += _operations(eqn)
     return total
