@@ -31,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cell", help="rnn, lstm or gru, where the shapes do not tell")
     parser.add_argument("--prefix", default="", help="take only the weights whose names begin with this")
     parser.add_argument("fields", nargs="*", metavar="field=value", help="of the cell: nonlinearity=relu")
-    asked = parser.parse_args(argv)
+    asked = parser.parse_intermixed_args(argv)
     try:
         source, target = convert.get(asked.source), convert.get(asked.target)
         fields = {key: parsed(value) for key, _, value in (setting.partition("=") for setting in asked.fields)}

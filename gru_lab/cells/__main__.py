@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("fields", nargs="*", metavar="field=value", help="fields of the cell")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--inputs", type=int, default=64)
-    asked = parser.parse_args(argv)
+    asked = parser.parse_intermixed_args(argv)
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
@@ -160,8 +160,8 @@ def conversions(cell: Any) -> Iterator[str]:
     """Which frameworks the cell's weights go to, and why not to the others."""
     from gru_lab import convert
 
-    known = convert.frameworks()
-    refusals = {name: framework.refusal(cell) for name, framework in sorted(known.items())}
+    known = sorted(convert.frameworks().items())
+    refusals = {name: framework.refusal(cell) for name, framework in known if name != "gru_lab"}
     yield f"  {', '.join(name for name, why in refusals.items() if why is None) or 'none'}"
     if len(set(refusals.values())) == 1 and None not in refusals.values():
         yield f"  {next(iter(refusals.values()))}"

@@ -148,11 +148,12 @@ def formula(measured: Callable[[int, int], float]) -> str | None:
     return text.removeprefix(" + ").strip() or "0"
 
 
-_FREE = frozenset(
+_MOVES = (
     "reshape broadcast_in_dim squeeze expand_dims transpose slice dynamic_slice concatenate rev gather iota copy "
     "convert_element_type stop_gradient select_n eq ne lt le gt ge and or not xor real imag complex conj is_finite "
-    "pad scatter clamp split copy_p device_put sign".split()
+    "pad scatter clamp split device_put sign"
 )
+_FREE = frozenset(_MOVES.split())
 
 
 def _flops(jaxpr: Jaxpr, constant: list[bool]) -> int:

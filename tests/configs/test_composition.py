@@ -69,7 +69,9 @@ def test_compared_cells_have_equal_parameters():
 
     for task in (path.name for path in PRESETS if path.parts[:2] == ("experiment", "compare")):
         jobs = compose("train", ["-m", "cell=rnn,lstm,gru", f"experiment=compare/{task}"])[1]
-        counts = [sum(count_parameters(j.experiment.cell, j.experiment.model, j.experiment.shape).values()) for j in jobs]
+        counts = [
+            sum(count_parameters(j.experiment.cell, j.experiment.model, j.experiment.shape).values()) for j in jobs
+        ]
         assert max(counts) <= 1.02 * min(counts), f"{task}: {counts}"
         assert all(j.experiment.population.seeds >= 5 for j in jobs)
         protocols = {dataclasses.replace(j.experiment, cell=cells.create("rnn")) for j in jobs}

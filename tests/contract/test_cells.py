@@ -18,7 +18,9 @@ def make(name, seed=0):
     params = cell.init(jax.random.key(seed), INPUTS)
     leaves, structure = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
-    moved = [leaf + 0.3 * jax.random.normal(key, leaf.shape, leaf.dtype) for leaf, key in zip(leaves, keys, strict=True)]
+    moved = [
+        leaf + 0.3 * jax.random.normal(key, leaf.shape, leaf.dtype) for leaf, key in zip(leaves, keys, strict=True)
+    ]
     return cell, jax.tree.unflatten(structure, moved)
 
 

@@ -70,9 +70,15 @@ def test_digits_are_the_images_of_scikit_learn_split_without_overlap():
     pixels, labels = load_digits(return_X_y=True)
     task = tasks.create("digits")
     data = task.load()
-    rows = [(tuple(np.round(np.asarray(p) * 16)), int(n)) for images in data.values() for p, n in zip(*images, strict=True)]
+    rows = [
+        (tuple(np.round(np.asarray(p) * 16)), int(n)) for images in data.values() for p, n in zip(*images, strict=True)
+    ]
     assert sorted(rows) == sorted((tuple(p), int(n)) for p, n in zip(pixels, labels, strict=True))
-    assert {split: len(images.labels) for split, images in data.items()} == {"train": 1197, "validation": 300, "test": 300}
+    assert {split: len(images.labels) for split, images in data.items()} == {
+        "train": 1197,
+        "validation": 300,
+        "test": 300,
+    }
     assert task.holdout("test", 5, data).inputs.shape == (300, 64, 1)
 
 

@@ -58,4 +58,8 @@ def test_the_floor_is_not_solved_and_the_threshold_is(name):
 
 def _outputs(task):
     batch = task.sample(jax.random.key(0), 4, task.load())
-    return (*batch.targets.shape, task.outputs) if jnp.issubdtype(batch.targets.dtype, jnp.integer) else batch.targets.shape
+    return (
+        (*batch.targets.shape, task.outputs)
+        if jnp.issubdtype(batch.targets.dtype, jnp.integer)
+        else batch.targets.shape
+    )

@@ -172,7 +172,7 @@ def test_files_that_are_not_what_they_claim_are_refused(tmp_path, ending):
 def test_nothing_is_unpickled(tmp_path):
     class Trap:
         def __reduce__(self):
-            return exec, ("import pathlib; pathlib.Path(%r).touch()" % str(tmp_path / "sprung"),)
+            return Path.touch, (tmp_path / "sprung",)
 
     np.savez(tmp_path / "w.npz", a=np.array([Trap()], dtype=object))
     traps = [tmp_path / "w.npz"]

@@ -125,7 +125,9 @@ def lstm(p, state, x, t, cell):
     values, hs, cs = {g: [] for g in "ifo"}, [], []
     for j in each(p):
         i = gate("i", j, c[j]) if cell.input_gate else 1.0
-        f = {"learned": lambda j=j: gate("f", j, c[j]), "none": lambda: 1.0, "coupled": lambda i=i: 1 - i}[cell.forget_gate]()
+        f = 1.0 if cell.forget_gate == "none" else 1 - i
+        if cell.forget_gate == "learned":
+            f = gate("f", j, c[j])
         g = affine(p, "g", j, x, h)
         new = f * c[j] + i * (tanh(g) if cell.input_squash else g)
         o = gate("o", j, new) if cell.output_gate else 1.0
@@ -498,9 +500,7 @@ def hippo(p, state, x, t, cell):
         z = sigmoid(affine(p, "z", j, x, h) + dot(c, p["V_z"], j))
         new.append((1 - z) * h[j] + z * tanh(affine(p, "n", j, x, h) + dot(c, p["V_n"], j)))
     f, k, N = inner(new, p["e"]), t + 1, cell.order
-    A = [
-        [sqrt((2 * i + 1) * (2 * j + 1)) if i > j else i + 1.0 if i == j else 0.0 for j in range(N)] for i in range(N)
-    ]
+    A = [[sqrt((2 * i + 1) * (2 * j + 1)) if i > j else i + 1.0 if i == j else 0.0 for j in range(N)] for i in range(N)]
     right = [c[i] - sum(A[i][j] * c[j] for j in range(N)) / (2 * k) + sqrt(2 * i + 1) * f / k for i in range(N)]
     c = []
     for i in range(N):  # forward substitution with I + A / 2k
@@ -590,7 +590,7 @@ def rglru(p, h, x, t, c):
 
 @transcription("sru")
 def sru(p, state, x, t, cell):
-    h, c = state
+    _, c = state
     hs, cs = [], []
     for j in each(p):
         f, r = (sigmoid(affine(p, g, j, x) + p[f"v_{g}"][j] * c[j]) for g in "fr")

@@ -49,7 +49,9 @@ def test_the_run_follows_the_pure_train_function(tmp_path):
         tested = program.test(state.best_params, program.data)
         np.testing.assert_allclose(member.metrics["test"]["loss"], tested["test_loss"], rtol=1e-4)
         lines, _ = read_metrics(record_folder(tmp_path) / "metrics.jsonl")
-        np.testing.assert_allclose([line["train"]["loss"][member.seed] for line in lines], history["train_loss"], rtol=1e-4)
+        np.testing.assert_allclose(
+            [line["train"]["loss"][member.seed] for line in lines], history["train_loss"], rtol=1e-4
+        )
 
 
 def record_folder(sweep):
@@ -91,7 +93,9 @@ def test_a_member_that_diverges_is_named_and_its_siblings_go_on():
 @pytest.mark.filterwarnings("ignore:overflow")
 def test_a_run_that_explodes_is_recorded_as_diverged(tmp_path):
     wild = optimizers.create("sgd", learning_rate=1e30, clip="none")
-    ours = dataclasses.replace(experiment("rnn", optimizer=wild), cell=cells.create("rnn", hidden=6, nonlinearity="relu"))
+    ours = dataclasses.replace(
+        experiment("rnn", optimizer=wild), cell=cells.create("rnn", hidden=6, nonlinearity="relu")
+    )
     record = run(ours, tmp_path)
     assert record.status == "diverged" and record.values() == []
     for member in record.members:
