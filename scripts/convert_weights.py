@@ -72,7 +72,7 @@ def check(framework: convert.Framework, stack: convert.Stack) -> bool:
             print(f"  not checked against {framework.name}, which is not installed")
             return True
         theirs = np.asarray(theirs.detach() if hasattr(theirs, "detach") else theirs)
-        error = float(np.max(np.abs(np.asarray(told.run(xs)) - theirs)))
+        error = float(np.max(np.abs(np.asarray(told.run(jax.numpy.asarray(xs))) - theirs)))
     verdict = "agrees" if error <= TOLERANCE[dtype] else "DISAGREES"
     print(f"  {framework.name} {verdict}: outputs differ by at most {error:.1e} ({dtype}, random inputs)")
     return error <= TOLERANCE[dtype]

@@ -184,7 +184,8 @@ def _inner(eqn: JaxprEqn) -> Iterator[Jaxpr]:
 
 
 def _operations(eqn: JaxprEqn) -> int:
-    name, out = eqn.primitive.name, eqn.outvars[0].aval
+    name = eqn.primitive.name
+    out: Any = eqn.outvars[0].aval
     first: Any = eqn.invars[0].aval if eqn.invars else out
     size, both = math.prod(out.shape), _is_complex(out) or _is_complex(first)
     if name in _FREE:

@@ -40,7 +40,7 @@ def scheme(name: SchemeName, hidden: int) -> Scheme:
         return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
     def identity(key: Key, shape: tuple[int, ...]) -> Array:
-        return jnp.eye(*shape)
+        return jnp.eye(shape[0], shape[1])
 
     orthogonal = jini.orthogonal()
     schemes = {

@@ -458,8 +458,8 @@ def lipschitz(p, h, x, t, c):
 
     new = []
     for j in range(H):
-        linear = sum(S(p["U_A"], j, k) * h[k] for k in range(H))
-        inside = sum(S(p["U_W"], j, k) * h[k] for k in range(H)) + affine(p, "h", j, x)
+        linear = sum(S(p["U_A"], k, j) * h[k] for k in range(H))
+        inside = sum(S(p["U_W"], k, j) * h[k] for k in range(H)) + affine(p, "h", j, x)
         new.append(h[j] + c.dt * (linear + tanh(inside)))
     return new, new
 
@@ -469,7 +469,7 @@ def lipschitz(p, h, x, t, c):
 def antisymmetric(p, h, x, t, c):
     U, H, new = p["U_h"], len(h), []
     for j in range(H):
-        turn = sum((U[j][k] - U[k][j] - (c.gamma if j == k else 0.0)) * h[k] for k in range(H))
+        turn = sum((U[k][j] - U[j][k] - (c.gamma if j == k else 0.0)) * h[k] for k in range(H))
         change = tanh(turn + dot(x, p["W_h"], j) + p["b_h"][j])
         gate = sigmoid(turn + affine(p, "z", j, x)) if c.gated else 1.0
         new.append(h[j] + c.dt * gate * change)
