@@ -86,6 +86,30 @@ def guarded(command: Callable[[], None]) -> int:
     return 0
 
 
+def train(job: Job) -> None:
+    """Run one job and say in one line what came out."""
+    from gru_lab.training import run
+
+    experiment = job.experiment
+    record = run(
+        experiment, job.folder, lambda folder: job.logger.open(experiment.name, job.sweep, folder, experiment.config)
+    )
+    values = record.values()
+    reached = f"test {record.metric} {sum(values) / len(values):.4g}" if values else "diverged"
+    print(
+        f"{record.cell} on {record.task}: {record.solved} of {len(record.members)} solved, {reached}, "
+        f"{record.parameters:,} parameters; {job.folder / experiment.name}"
+    )
+
+
+def one_device_a_core() -> None:
+    """Let JAX see every core as a device, so that members train side by side; call it before any array is made."""
+    import jax
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jax.config.update("jax_num_cpu_devices", cores or 1)
+
+
 def help_text(doc: str) -> str:
     """The text of `--help`: groups and their options as they are found."""
     options: dict[str, list[str]] = {}

@@ -18,6 +18,7 @@ from gru_lab.runs.tracking import Logger
 from gru_lab.schema import Schema, UserError, build, listed, nearest
 from gru_lab.training import Experiment, Population, Training, optimizers
 
+
 @dataclass(frozen=True)
 class Paths(Schema):
     """Where runs are kept: `<runs>/<sweep>/<run>/`."""

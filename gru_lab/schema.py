@@ -104,7 +104,7 @@ def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
         return True, value
     if origin is Annotated:
         fitting, value = _fit(value, args[0])
-        if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
             return fitting, value
         return fitting and all(value in limit for limit in args[1:] if isinstance(limit, Range)), value
     if origin in (Union, types.UnionType):
@@ -145,7 +145,14 @@ def _kinds(hint: Any) -> list[str]:
         return [f"a list whose every item is {listed(_kinds(args[0]))}"]
     if origin is dict:
         return [f"a mapping to {listed(_kinds(args[1]))}"]
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", type(None): "null", Any: "anything"}
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a name",
+        type(None): "null",
+        Any: "anything",
+    }
     return [words.get(hint, f"a {getattr(hint, '__name__', hint)}")]
 
 
@@ -226,9 +233,7 @@ def build(cls: type[S], fields: Mapping[str, Any], path: str = "") -> S:
     known = {field.name: field for field in dataclasses.fields(cls)}  # pyright: ignore[reportArgumentType]
     for name in fields:
         if name not in known:
-            raise UserError(
-                f"{path}.{name} is unknown: {path} has {listed(known)}.{nearest(name, known)}"
-            )
+            raise UserError(f"{path}.{name} is unknown: {path} has {listed(known)}.{nearest(name, known)}")
     missing = dataclasses.MISSING
     for name, field in known.items():
         if name not in fields and field.default is missing and field.default_factory is missing:

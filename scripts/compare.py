@@ -5,8 +5,6 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "experiments"))
-
 TASKS = ("adding", "copy", "temporal_order", "digits")
 
 
@@ -24,15 +22,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sweep", default="compare", help="the folder of this comparison in it")
     options = parser.parse_args(argv)
 
-    from gru_lab.commandline import compose, guarded
-
     import table
-    import train
+
+    from gru_lab.commandline import compose, guarded, one_device_a_core, train
 
     status: list[int] = []
 
     def compare() -> None:
-        train.one_device_a_core()
+        one_device_a_core()
         arguments = [f"cell={options.cells}", f"sweep={options.sweep}", f"paths.runs={Path(options.runs).absolute()}"]
         arguments += [f"population.seeds={options.seeds}"] if options.seeds is not None else []
         jobs = []
@@ -41,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         started = time.perf_counter()
         for n, job in enumerate(jobs, start=1):
             print(f"[{n}/{len(jobs)}] ", end="", flush=True)
-            train.train(job)
+            train(job)
         print(f"\n{len(jobs)} runs in {time.perf_counter() - started:.0f} s\n")
         runs = [str(job.folder / job.experiment.name) for job in jobs]
         status.append(table.main([*runs, "--out", str(jobs[0].folder / "report")]))

@@ -22,8 +22,8 @@ def load() -> dict[str, Images]:
     """
     from sklearn.datasets import load_digits
 
-    pixels, labels = load_digits(return_X_y=True)
-    pixels, labels = (pixels / 16).astype(np.float32), labels.astype(np.int32)
+    images, digits = load_digits(return_X_y=True)
+    pixels, labels = np.asarray(images, np.float32) / 16, np.asarray(digits, np.int32)
     order = np.random.RandomState(0).permutation(len(labels))  # a frozen generator: the same split for ever
     ends = np.cumsum([0, *SIZES.values()])
     return {

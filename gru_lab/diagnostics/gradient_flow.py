@@ -54,9 +54,7 @@ def gradient_flow(
     Source: Arjovsky et al. 2016, arXiv:1511.06464, figure 4.
     """
     batch, time = xs.shape[:2]
-    nudges = jax.tree.map(
-        lambda leaf: jnp.zeros((batch, time, *leaf.shape), leaf.dtype), cell.initial_state(params)
-    )
+    nudges = jax.tree.map(lambda leaf: jnp.zeros((batch, time, *leaf.shape), leaf.dtype), cell.initial_state(params))
     nudged = Nudged(hidden=cell.hidden, cell=cell)
 
     def loss_of(nudges: Any) -> Array:

@@ -8,7 +8,8 @@ from typing import Protocol
 class Update(Protocol):
     """`update(completed, loss, solved)` moves the bar."""
 
-    def __call__(self, completed: int, loss: float, solved: int) -> None: ...
+    def __call__(self, completed: int, loss: float, solved: int) -> None:
+        """Show how far the run is."""
 
 
 @contextmanager

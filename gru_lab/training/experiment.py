@@ -58,7 +58,7 @@ class Experiment(Schema):
     cell: Cell
     task: Task
     model: Model = Model()
-    optimizer: Optimizer = optimizers.create("adam")  # noqa: RUF009 (frozen)
+    optimizer: Optimizer = optimizers.create("adam")
     training: Training = Training()
     population: Population = Population()
 

@@ -15,7 +15,7 @@ from gru_lab.diagnostics import gradient_flow
 from gru_lab.models import count_parameters
 from gru_lab.runs.folder import RunFolder
 from gru_lab.runs.progress import progress_bar
-from gru_lab.runs.record import Member, Record
+from gru_lab.runs.record import Member, Record, Status
 from gru_lab.runs.tracking import Silent, Tracker
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.population import place, stack
@@ -66,7 +66,7 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
     lay_out, advance = place(population, program.advance, lambda m: m._replace(update=m.update + training.updates))
     members = lay_out(members)
     started = time.perf_counter()
-    advance = advance.lower(members, program.data).compile()
+    advance = jax.jit(advance).lower(members, program.data).compile()
     compile_seconds = time.perf_counter() - started
 
     def real(tree: Any) -> Any:
@@ -92,13 +92,13 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
     folder.save_json("gradient_flow.json", _gradient_flow(experiment, program, initial, state.best_params))
     per_update = float(np.median(seconds)) if seconds else None
     results = tuple(_member(seed, n, state, tested, per_update) for n, seed in enumerate(seeds))
-    status = "diverged" if all(member.status == "diverged" for member in results) else "finished"
+    status: Status = "diverged" if all(member.status == "diverged" for member in results) else "finished"
     return _record(experiment, results, compile_seconds, status)
 
 
 def _live(experiment: Experiment, state: MemberState) -> np.ndarray:
     over = (state.update >= experiment.training.updates) | (state.diverged_at != NEVER)
-    return ~(over | (state.solved_at != NEVER) if experiment.training.stop_when_solved else over)
+    return ~np.asarray(over | (state.solved_at != NEVER) if experiment.training.stop_when_solved else over)
 
 
 def _line(state: MemberState, measured: dict[str, np.ndarray], live: np.ndarray) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _mean(column: list[float | None]) -> float:
 
 def _test(experiment: Experiment, program: Program, members: MemberState) -> dict[str, Any]:
     _, test = place(experiment.population, lambda member, data: program.test(member.best_params, data), lambda m: m)
-    return test(members, program.data)
+    return jax.jit(test)(members, program.data)
 
 
 def _gradient_flow(experiment: Experiment, program: Program, initial: Any, trained: Any) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _member(seed: int, n: int, state: MemberState, tested: dict[str, Any], per_u
     )
 
 
-def _device(devices: list[jax.Device]) -> str:
+def _device(devices: list[Any]) -> str:
     """The device as a table names it: `cpu, 2 cores` or `NVIDIA H200`, `NVIDIA H200 x 4`."""
     kind, count = devices[0].device_kind, len(devices)
     if devices[0].platform == "cpu":
@@ -189,7 +189,7 @@ def _record(
     experiment: Experiment,
     members: tuple[Member, ...],
     compile_seconds: float | None,
-    status: Any,
+    status: Status,
     error: str | None = None,
 ) -> Record:
     parts = count_parameters(experiment.cell, experiment.model, experiment.shape)

@@ -27,16 +27,16 @@ def test_batches_have_the_shapes_that_the_task_declares(name):
     time = batch.inputs.shape[1]
     if task.symbols:
         assert jnp.issubdtype(batch.inputs.dtype, jnp.integer) and batch.inputs.ndim == 2
-        assert 0 <= batch.inputs.min() and batch.inputs.max() < task.inputs
+        assert batch.inputs.min() >= 0 and batch.inputs.max() < task.inputs
     else:
         assert batch.inputs.shape == (8, time, task.inputs)
     steps = (time,) if task.readout == "every" else ()
     classes = jnp.issubdtype(batch.targets.dtype, jnp.integer)
     assert batch.targets.shape == (8, *steps) if classes else (8, *steps, task.outputs)
     if classes:
-        assert 0 <= batch.targets.min() and batch.targets.max() < task.outputs
+        assert batch.targets.min() >= 0 and batch.targets.max() < task.outputs
     if batch.lengths is not None:
-        assert 1 <= batch.lengths.min() and batch.lengths.max() <= time
+        assert batch.lengths.min() >= 1 and batch.lengths.max() <= time
 
 
 @pytest.mark.parametrize("name", ALL)

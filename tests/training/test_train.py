@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gru_lab import Experiment, cells, run, tasks
+from gru_lab import Experiment, UserError, cells, run, tasks
 from gru_lab.models import Model
+from gru_lab.runs import find_records
 from gru_lab.runs.folder import read_metrics
 from gru_lab.schema import build
 from gru_lab.training import Population, Training, optimizers
@@ -160,3 +161,31 @@ def test_layers_and_embedding_are_counted_and_run(tmp_path, layers, embedding):
     parts = {"recurrent": gru, "readout": hidden * task.outputs + task.outputs}
     parts |= {"embedding": task.inputs * embedding} if embedding else {}
     assert record.parameters_by_part == parts and record.parameters == sum(parts.values())
+
+
+def test_a_run_that_breaks_is_recorded_as_failed_and_tried_again(tmp_path, monkeypatch):
+    ours = experiment(seeds=1)
+    with monkeypatch.context() as broken:
+        broken.setattr("gru_lab.training.run.make_program", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(ours, tmp_path)
+    folder = record_folder(tmp_path)
+    records, sentences = find_records([tmp_path])
+    assert records == [] and sentences == [f"{folder} failed: ZeroDivisionError: division by zero"]
+    assert run(ours, tmp_path).status == "finished"
+
+
+def test_nothing_is_overwritten(tmp_path):
+    ours = experiment(seeds=1)
+    folder = tmp_path / ours.name
+    folder.mkdir()
+    (folder / "config.yaml").write_text("another: run\n")
+    with pytest.raises(UserError, match="already holds a run of another configuration"):
+        run(ours, tmp_path)
+    assert (folder / "config.yaml").read_text() == "another: run\n"
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        run(experiment(seeds=1), tmp_path / "file")
