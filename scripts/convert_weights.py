@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gru_lab import cells, convert
-from gru_lab.cells.__main__ import parsed
+from gru_lab.card import parsed
 from gru_lab.schema import UserError
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}

@@ -50,11 +50,7 @@ def main() -> None:
         for seed, (case, (make, options)) in enumerate(CASES.items())
         for name, array in record(make, options, seed).items()
     }
-<<<<<<< HEAD
     np.savez_compressed(GOLDEN, allow_pickle=False, **arrays)
-=======
-    np.savez_compressed(GOLDEN, **arrays)
->>>>>>> main
     print(f"wrote {GOLDEN}: {len(CASES)} cases, {GOLDEN.stat().st_size / 1024:.0f} KiB, torch {torch.__version__}")
 
 

@@ -23,7 +23,7 @@ class AntisymmetricRNN(Cell):
     Stability is had from the form of one matrix, without gates or constraints; gamma damps what the discrete
     step would otherwise blow up.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_h (hidden, hidden), b_g (hidden,).
-    Source: Chang et al. 2019, AntisymmetricRNN, arXiv:1902.09689, equations 10 and 13-14.
+    Source: Chang et al. 2019, AntisymmetricRNN, arXiv:1902.09689.
 
     Attributes:
         dt: the step of the forward Euler method.

@@ -21,7 +21,7 @@ class LipschitzRNN(Cell):
     The symmetric half moves the real parts of the eigenvalues, the skew half only turns; beta and gamma hold
     the continuous system near the edge of stability.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), U_A and U_W (hidden, hidden), b_h (hidden,).
-    Source: Erichson et al. 2021, Lipschitz Recurrent Neural Networks, arXiv:2006.12070, equations 2-3.
+    Source: Erichson et al. 2021, Lipschitz Recurrent Neural Networks, arXiv:2006.12070.
 
     Attributes:
         dt: the step of the forward Euler method.

@@ -7,8 +7,8 @@ from dataclasses import fields
 import pytest
 
 from gru_lab import cells
+from gru_lab.card import document, main
 from gru_lab.cells import budget
-from gru_lab.cells.__main__ import document, main
 from gru_lab.schema import UserError
 
 BY_HAND = {  # parameters, state and FLOPs a step at 3 inputs and 5 units

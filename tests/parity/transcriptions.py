@@ -511,7 +511,7 @@ def hippo(p, state, x, t, cell):
 @transcription("slstm")
 @transcription("slstm", forget="exp")
 def slstm(p, state, x, t, cell):
-    """Without stabiliser: equations 8 to 12, whose numbers are small here. The state holds c and n unscaled."""
+    """Without stabiliser: equations 8 to 14, whose numbers are small here. The state holds c and n unscaled."""
     h, c, n = state[0], state[1], state[2]
     hs, cs, ns = [], [], []
     for j in each(p):
