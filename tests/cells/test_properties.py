@@ -66,8 +66,7 @@ def test_lem_gru_and_their_kin_stay_within_one(seed, scale):
 def test_cornn_stays_bounded_however_it_is_driven():
     for seed in range(5):
         cell, params = made("cornn", seed=seed, scale=3.0)
-        y, z = run(cell, params, 10 * noise(3000, seed))
-        # A unit driven by a force within [-1, 1]: |z| <= 1 / epsilon and |y| <= 1 / gamma + ... for an overdamped one.
+        y, z = run(cell, params, 10 * noise(3000, seed))  # every unit is pushed by a force within [-1, 1]
         assert jnp.abs(z).max() < 2 and jnp.abs(y).max() < 2 / cell.gamma
 
 

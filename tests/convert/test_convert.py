@@ -48,6 +48,7 @@ def test_a_trained_pytorch_gru_predicts_the_same_here(tmp_path, capsys):
             return self.head(self.rnn(xs)[0][:, -1])[:, 0]
 
     torch.manual_seed(0)
+    torch.set_num_threads(1)  # two threads on a busy machine wait for each other
     net, xs, ys = Net(), torch.tensor(XS), torch.tensor(YS)
     optimizer, losses = torch.optim.Adam(net.parameters(), 0.02), []
     for _ in range(30):
@@ -70,8 +71,7 @@ def test_a_trained_pytorch_gru_predicts_the_same_here(tmp_path, capsys):
 
 @needs_keras
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own
-@pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
-def test_a_trained_keras_gru_predicts_the_same_here(tmp_path, capsys, ending):
+def test_a_trained_keras_gru_predicts_the_same_here(tmp_path, capsys):
     import keras
 
     keras.utils.set_random_seed(0)
@@ -82,13 +82,15 @@ def test_a_trained_keras_gru_predicts_the_same_here(tmp_path, capsys, ending):
     model.compile(keras.optimizers.Adam(0.02), "mse")
     losses = model.fit(XS, YS, batch_size=16, epochs=15, verbose=0).history["loss"]
     assert losses[-1] < 0.7 * losses[0]
-    path = tmp_path / f"model{ending}"
-    model.save(path) if ending == ".keras" else model.save_weights(path)
+    model.save(tmp_path / "model.keras")
+    model.save_weights(tmp_path / "model.weights.h5")
+    whole, weights = convert.read(tmp_path / "model.keras"), convert.read(tmp_path / "model.weights.h5")
+    assert all(np.array_equal(whole[name], weights[name]) for name in weights)
 
-    arguments = [path, tmp_path / "gru.npz", "--from", "keras", "--to", "gru_lab", "--prefix", "layers/gru"]
-    assert convert_weights([*map(str, arguments)]) == 0
+    path, out = str(tmp_path / "model.keras"), str(tmp_path / "gru.npz")
+    assert convert_weights([path, out, "--from", "keras", "--to", "gru_lab", "--prefix", "layers/gru"]) == 0
     assert "keras agrees" in capsys.readouterr().out
-    hs = convert.get("gru_lab").load(convert.read(tmp_path / "gru.npz")).run(XS)
+    hs = convert.get("gru_lab").load(convert.read(out)).run(XS)
     kernel, bias = (np.asarray(w) for w in model.layers[-1].weights)
     np.testing.assert_allclose(np.max(hs, axis=1) @ kernel + bias, model(XS), rtol=0, atol=1e-6)
 
@@ -203,7 +205,7 @@ def test_a_gru_whose_gate_writes_converts_by_the_sign_of_z():
     np.testing.assert_allclose(back.run(XS), stack.run(XS), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["lstm", "lru", "cwrnn"])
+@pytest.mark.parametrize("name", ["lstm", "lru"])
 def test_our_cells_are_cells_of_flax(name):
     from flax import nnx
 
