@@ -7,6 +7,7 @@ and the gradients of `loss = sum(outputs * cotangent)` with respect to inputs an
 drawn as float32 numbers, so that a test in float32 begins from the very same ones.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ CASES = {
 BATCH, TIME, INPUTS, HIDDEN = 2, 6, 3, 4
 
 
-def record(make: type[torch.nn.RNNBase], options: dict, seed: int) -> dict[str, np.ndarray]:
+def record(make: Callable[..., torch.nn.RNNBase], options: dict, seed: int) -> dict[str, np.ndarray]:
     """Inputs, weights, outputs and gradients of one case."""
     torch.manual_seed(seed)
     net = make(INPUTS, HIDDEN, batch_first=True, dtype=torch.float64, **options)
@@ -49,7 +50,7 @@ def main() -> None:
         for seed, (case, (make, options)) in enumerate(CASES.items())
         for name, array in record(make, options, seed).items()
     }
-    np.savez_compressed(GOLDEN, **arrays)
+    np.savez_compressed(GOLDEN, allow_pickle=False, **arrays)
     print(f"wrote {GOLDEN}: {len(CASES)} cases, {GOLDEN.stat().st_size / 1024:.0f} KiB, torch {torch.__version__}")
 
 

@@ -17,13 +17,13 @@ class AntisymmetricRNN(Cell):
     """Antisymmetric RNN: a step of a differential equation whose Jacobian is nearly skew, so it only turns.
 
         M  = (U_h - U_h^T) - gamma I
-        h' = h + dt tanh(x W_h + h M^T + b_h)
-        h' = h + dt sigmoid(x W_z + h M^T + b_z) * tanh(x W_h + h M^T + b_h)    gated=True
+        h' = h + dt tanh(x W_h + h M + b_h)
+        h' = h + dt sigmoid(x W_z + h M + b_z) * tanh(x W_h + h M + b_h)    gated=True
 
     Stability is had from the form of one matrix, without gates or constraints; gamma damps what the discrete
     step would otherwise blow up.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_h (hidden, hidden), b_g (hidden,).
-    Source: Chang et al. 2019, AntisymmetricRNN, arXiv:1902.09689, equations 10 and 13-14.
+    Source: Chang et al. 2019, AntisymmetricRNN, arXiv:1902.09689.
 
     Attributes:
         dt: the step of the forward Euler method.
@@ -45,7 +45,7 @@ class AntisymmetricRNN(Cell):
         """One step of the equations above."""
         p, h = params, state
         M = (p["U_h"] - p["U_h"].T) - self.gamma * jnp.eye(self.hidden, dtype=h.dtype)
-        change = jnp.tanh(x @ p["W_h"] + h @ M.T + p["b_h"])
+        change = jnp.tanh(x @ p["W_h"] + h @ M + p["b_h"])
         if self.gated:
-            change = sigmoid(x @ p["W_z"] + h @ M.T + p["b_z"]) * change
+            change = sigmoid(x @ p["W_z"] + h @ M + p["b_z"]) * change
         return h + self.dt * change

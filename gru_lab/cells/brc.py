@@ -25,9 +25,8 @@ class BRC(GatedCell):
     unit sees only itself; in the nbrc (`neuromodulated`) the gates see all units.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), u_g (hidden,), U_g (hidden, hidden), b_c
     (hidden,).
-    Source: Vecoven, Ernst, Drion 2021, A bio-inspired bistable recurrent cell, arXiv:2006.05252, equations
-    3-4; b_c, which is not in the paper and 0 unless `gate_init` or `forget_bias` says otherwise, holds the
-    time scale.
+    Source: Vecoven, Ernst, Drion 2021, A bio-inspired bistable recurrent cell, arXiv:2006.05252; b_c, which is
+    not in the paper and 0 unless `gate_init` or `forget_bias` says otherwise, holds the time scale.
 
     Attributes:
         neuromodulated: whether the gates see all units.

@@ -22,8 +22,7 @@ class CFN(GatedCell):
 
     The paper shows that LSTM and GRU, left alone, are chaotic, and that this is not what makes them work.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_g (hidden, hidden), b_g (hidden,).
-    Source: Laurent & von Brecht 2017, A recurrent neural network without chaos, arXiv:1612.06212, equations
-    1-2.
+    Source: Laurent & von Brecht 2017, A recurrent neural network without chaos, arXiv:1612.06212.
 
     Attributes:
         forget_bias: added to b_f when it is drawn.

@@ -28,17 +28,13 @@ class ClockworkRNN(Cell):
     Source: Koutnik et al. 2014, A Clockwork RNN, arXiv:1402.3511.
 
     Attributes:
-        modules: the number of groups; the longest period is 2^(modules - 1).
+        modules: the number of groups; the longest period is 2^(modules - 1). With fewer units than groups the
+            slowest groups are empty.
         initializer: the scheme that draws W, U and b.
     """
 
     modules: Size = 4
     initializer: SchemeName = "keras"
-
-    def check(self) -> None:
-        """Every group has a unit."""
-        if self.modules > self.hidden:
-            self.refuse("modules", f"it must be at most hidden, {self.hidden}")
 
     def init(self, key: Key, inputs: int) -> Params:
         """W_h, U_h, b_h."""

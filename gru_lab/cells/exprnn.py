@@ -25,7 +25,7 @@ class ExpRNN(Cell):
     exponential a sequence, provided that the recurrence hoists it out of the loop.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), a (hidden (hidden - 1) / 2,), b_h (hidden,).
     Source: Lezcano-Casado & Martinez-Rubio 2019, Cheap Orthogonal Constraints in Neural Networks,
-    arXiv:1901.08428; modrelu: Arjovsky et al. 2016, arXiv:1511.06464, equation 8.
+    arXiv:1901.08428; modrelu: Arjovsky et al. 2016, arXiv:1511.06464.
 
     Attributes:
         initializer: the scheme that draws W_h and b_h; A begins as rotations of pairs of units by angles that

@@ -78,11 +78,14 @@ class FastGRNN(GatedCell):
 
     def gate_values(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> dict[str, Array]:
         """The gate z."""
-        return {"z": sigmoid(x @ params["W_a"] + state @ params["U_a"] + params["b_z"])}
+        return {"z": self._gate(params, x @ params["W_a"] + state @ params["U_a"])}
+
+    def _gate(self, params: Params, a: Array) -> Array:
+        return sigmoid(a + params["b_z"])
 
     def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
         """One step of the equations above."""
         p, h = params, state
-        z = self.gate_values(params, state, x)["z"]
-        n = jnp.tanh(x @ p["W_a"] + h @ p["U_a"] + p["b_n"])
+        a = x @ p["W_a"] + h @ p["U_a"]
+        z, n = self._gate(params, a), jnp.tanh(a + p["b_n"])
         return z * h + (sigmoid(p["zeta"]) * (1 - z) + sigmoid(p["nu"])) * n

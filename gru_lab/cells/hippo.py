@@ -31,8 +31,8 @@ class HiPPO(GatedCell):
     (h, c, t).
     Shapes: x (inputs,), h (hidden,), c (order,), f and t (), W_g (inputs, hidden), U_g (hidden, hidden),
     V_g (order, hidden), b_g (hidden,), e (hidden,).
-    Source: Gu et al. 2020, HiPPO, arXiv:2008.07669, theorem 2 and equations 3-4; the RNN around it is its
-    section 2.5 with a one-gate update.
+    Source: Gu et al. 2020, HiPPO, arXiv:2008.07669, theorem 2 and equations 3-4; the RNN around it is
+    its HiPPO-RNN with a one-gate update.
 
     Attributes:
         order: the number of Legendre coefficients.

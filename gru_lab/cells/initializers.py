@@ -40,7 +40,7 @@ def scheme(name: SchemeName, hidden: int) -> Scheme:
         return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
 
     def identity(key: Key, shape: tuple[int, ...]) -> Array:
-        return jnp.eye(*shape)
+        return jnp.eye(shape[0], shape[1])
 
     orthogonal = jini.orthogonal()
     schemes = {
@@ -87,7 +87,7 @@ def chrono(key: Key, hidden: int, t_max: float) -> Float[Array, " H"]:
     With nothing else in the gate, f = sigmoid(b) = u / (1 + u) forgets with time scale 1 / (1 - f) = 1 + u,
     so the time scales are uniform over [2, t_max].
 
-    Source: Tallec & Ollivier 2018, arXiv:1804.11188, section 2 (for a gate that writes, or the input gate:
+    Source: Tallec & Ollivier 2018, arXiv:1804.11188 (for a gate that writes, or the input gate:
     -b).
     """
     return jnp.log(jax.random.uniform(key, (hidden,), minval=1.0, maxval=t_max - 1.0))

@@ -16,12 +16,12 @@ class LipschitzRNN(Cell):
     """Lipschitz RNN: a linear part and a squashed part, each from stable and skew halves of a matrix.
 
         S(M) = (1 - beta) (M + M^T) + beta (M - M^T) - gamma I
-        h'   = h + dt (h S(U_A)^T + tanh(h S(U_W)^T + x W_h + b_h))
+        h'   = h + dt (h S(U_A) + tanh(h S(U_W) + x W_h + b_h))
 
     The symmetric half moves the real parts of the eigenvalues, the skew half only turns; beta and gamma hold
-    the continuous system near the edge of stability. Written for row vectors, hence the transposes.
+    the continuous system near the edge of stability.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), U_A and U_W (hidden, hidden), b_h (hidden,).
-    Source: Erichson et al. 2021, Lipschitz Recurrent Neural Networks, arXiv:2006.12070, equations 2-3.
+    Source: Erichson et al. 2021, Lipschitz Recurrent Neural Networks, arXiv:2006.12070.
 
     Attributes:
         dt: the step of the forward Euler method.
@@ -47,4 +47,4 @@ class LipschitzRNN(Cell):
             skewed = (1 - self.beta) * (M + M.T) + self.beta * (M - M.T)
             return skewed - self.gamma * jnp.eye(self.hidden, dtype=M.dtype)
 
-        return h + self.dt * (h @ S(p["U_A"]).T + jnp.tanh(h @ S(p["U_W"]).T + x @ p["W_h"] + p["b_h"]))
+        return h + self.dt * (h @ S(p["U_A"]) + jnp.tanh(h @ S(p["U_W"]) + x @ p["W_h"] + p["b_h"]))

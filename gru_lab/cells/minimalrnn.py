@@ -36,13 +36,16 @@ class MinimalRNN(GatedCell):
 
     def gate_values(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> dict[str, Array]:
         """The gate u."""
-        p, z = params, self._latent(params, x)
-        return {"u": sigmoid(state @ p["U_u"] + z @ p["V_u"] + p["b_u"])}
+        return {"u": self._gate(params, state, self._latent(params, x))}
 
     def _latent(self, params: Params, x: Array) -> Array:
         return jnp.tanh(x @ params["W_z"] + params["b_z"])
 
+    def _gate(self, params: Params, h: Array, z: Array) -> Array:
+        return sigmoid(h @ params["U_u"] + z @ params["V_u"] + params["b_u"])
+
     def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
         """One step of the equations above."""
-        u = self.gate_values(params, state, x)["u"]
-        return u * state + (1 - u) * self._latent(params, x)
+        z = self._latent(params, x)
+        u = self._gate(params, state, z)
+        return u * state + (1 - u) * z

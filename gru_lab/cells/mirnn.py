@@ -19,8 +19,7 @@ class MIRNN(Cell):
     A second-order term for three vectors, where a tensor RNN pays hidden^2 inputs parameters.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), U_h (hidden, hidden), alpha, beta_u, beta_w, b_h
     (hidden,).
-    Source: Wu et al. 2016, On Multiplicative Integration with Recurrent Neural Networks, arXiv:1606.06630,
-    equation 4.
+    Source: Wu et al. 2016, On Multiplicative Integration with Recurrent Neural Networks, arXiv:1606.06630.
 
     Attributes:
         alpha: alpha at first.

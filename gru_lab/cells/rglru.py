@@ -26,7 +26,7 @@ class RGLRU(Cell):
     paper a linear layer before it makes the input as wide as the state; that is W_v.
     Shapes: x (inputs,), v and h (hidden,), W_v (inputs, hidden), W_r and W_i (hidden, hidden), b_g and
     Lambda (hidden,).
-    Source: De et al. 2024, Griffin, arXiv:2402.19427, equations 1-4 and 6.
+    Source: De et al. 2024, Griffin, arXiv:2402.19427, equations 1-4.
 
     Attributes:
         c: the exponent of the decay.

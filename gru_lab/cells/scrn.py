@@ -24,8 +24,7 @@ class SCRN(Cell):
     above sees both, (h, s). The state is (h, s).
     Shapes: x (inputs,), h (hidden,), s (context,), W_s (inputs, context), V_h (context, hidden), W_h
     (inputs, hidden), U_h (hidden, hidden).
-    Source: Mikolov et al. 2014, Learning Longer Memory in Recurrent Neural Networks, arXiv:1412.7753,
-    equations 3-5.
+    Source: Mikolov et al. 2014, Learning Longer Memory in Recurrent Neural Networks, arXiv:1412.7753.
 
     Attributes:
         context: the number of slow units s.

@@ -26,8 +26,7 @@ class UnitaryRNN(Cell):
     The state is complex, the layer above sees (Re h, Im h), and the first state is learned (h0).
     Shapes: x (inputs,), h complex (hidden,), V (inputs, 2 hidden: real, imaginary), theta (3, hidden),
     r (2, 2 hidden), b_h (hidden,), h0 (2 hidden,).
-    Source: Arjovsky, Shah, Bengio 2016, Unitary Evolution Recurrent Neural Networks, arXiv:1511.06464,
-    equations 6-8.
+    Source: Arjovsky, Shah, Bengio 2016, Unitary Evolution Recurrent Neural Networks, arXiv:1511.06464.
 
     Attributes:
         initializer: the scheme that draws V and b_h.

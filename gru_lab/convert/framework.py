@@ -64,18 +64,29 @@ class Framework:
         return xs
 
     # -- writing -----------------------------------------------------------------------------------
+    def refusal(self, cell: Cell) -> str | None:
+        """Why a cell cannot go to this framework; None if it can."""
+        try:
+            kind = kind_of(cell)
+        except UserError as error:
+            return str(error)
+        if kind not in self.tables:
+            return self.refusals[kind]
+        chosen = getattr(cell, "nonlinearity", self.nonlinearities[0])
+        if chosen not in self.nonlinearities:
+            return f"cell.nonlinearity is {chosen!r}: {self.name} has {listed(self.nonlinearities)} only"
+        return None
+
     def dump(self, stack: Stack) -> dict[str, np.ndarray]:
         """The stack's weights under this framework's names.
 
         Raises:
             UserError: if this framework cannot compute the same outputs, with the reason.
         """
+        why = self.refusal(stack.cell)
+        if why:
+            raise UserError(f"a {cells.name_of(stack.cell)} cannot go to {self.name}: {why}")
         stack, kind = to_canonical(stack), kind_of(stack.cell)
-        if kind not in self.tables:
-            raise UserError(f"a {kind.replace('_', ' with reset ')} cannot go to {self.name}: {self.refusals[kind]}")
-        chosen = getattr(stack.cell, "nonlinearity", self.nonlinearities[0])
-        if chosen not in self.nonlinearities:
-            raise UserError(f"cell.nonlinearity is {chosen!r}: {self.name} has {listed(self.nonlinearities)} only")
         table = self.tables[kind][0]
         held = {part.name for entry in table.values() for row in parse(entry)[0] for part in row}
         arrays = {}
@@ -84,8 +95,7 @@ class Framework:
                 for name in params.keys() - held:
                     if np.any(params[name]):
                         raise UserError(
-                            f"{name} of layer {n} is not zero: {self.name} has no place for it. "
-                            f"{self.refusals.get(name, '')}".strip()
+                            f"{name} of layer {n} is not zero and cannot go to {self.name}: {self.refusals[name]}"
                         )
                 for entry, array in join(table, params).items():
                     arrays[self.array_name(entry, kind, n, d, stack.directions)] = array

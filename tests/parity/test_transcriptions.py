@@ -44,9 +44,7 @@ def test_a_cell_equals_its_transcription(case):
         params = drawn(cell)
         state = cell.initial_state(params)
         xs = np.random.default_rng(1).standard_normal((TIME, INPUTS))
-        _, hs = jax.lax.scan(
-            lambda s, x: (new := cell.step(params, s, x), cell.read(new)), state, jnp.asarray(xs)
-        )
+        _, hs = jax.lax.scan(lambda s, x: (new := cell.step(params, s, x), cell.read(new)), state, jnp.asarray(xs))
     told = jax.tree.map(plain, state)
     seen = []
     for t in range(TIME):

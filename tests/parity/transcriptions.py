@@ -125,7 +125,9 @@ def lstm(p, state, x, t, cell):
     values, hs, cs = {g: [] for g in "ifo"}, [], []
     for j in each(p):
         i = gate("i", j, c[j]) if cell.input_gate else 1.0
-        f = {"learned": lambda j=j: gate("f", j, c[j]), "none": lambda: 1.0, "coupled": lambda i=i: 1 - i}[cell.forget_gate]()
+        f = 1.0 if cell.forget_gate == "none" else 1 - i
+        if cell.forget_gate == "learned":
+            f = gate("f", j, c[j])
         g = affine(p, "g", j, x, h)
         new = f * c[j] + i * (tanh(g) if cell.input_squash else g)
         o = gate("o", j, new) if cell.output_gate else 1.0
@@ -456,8 +458,8 @@ def lipschitz(p, h, x, t, c):
 
     new = []
     for j in range(H):
-        linear = sum(S(p["U_A"], j, k) * h[k] for k in range(H))
-        inside = sum(S(p["U_W"], j, k) * h[k] for k in range(H)) + affine(p, "h", j, x)
+        linear = sum(S(p["U_A"], k, j) * h[k] for k in range(H))
+        inside = sum(S(p["U_W"], k, j) * h[k] for k in range(H)) + affine(p, "h", j, x)
         new.append(h[j] + c.dt * (linear + tanh(inside)))
     return new, new
 
@@ -467,7 +469,7 @@ def lipschitz(p, h, x, t, c):
 def antisymmetric(p, h, x, t, c):
     U, H, new = p["U_h"], len(h), []
     for j in range(H):
-        turn = sum((U[j][k] - U[k][j] - (c.gamma if j == k else 0.0)) * h[k] for k in range(H))
+        turn = sum((U[k][j] - U[j][k] - (c.gamma if j == k else 0.0)) * h[k] for k in range(H))
         change = tanh(turn + dot(x, p["W_h"], j) + p["b_h"][j])
         gate = sigmoid(turn + affine(p, "z", j, x)) if c.gated else 1.0
         new.append(h[j] + c.dt * gate * change)
@@ -498,9 +500,7 @@ def hippo(p, state, x, t, cell):
         z = sigmoid(affine(p, "z", j, x, h) + dot(c, p["V_z"], j))
         new.append((1 - z) * h[j] + z * tanh(affine(p, "n", j, x, h) + dot(c, p["V_n"], j)))
     f, k, N = inner(new, p["e"]), t + 1, cell.order
-    A = [
-        [sqrt((2 * i + 1) * (2 * j + 1)) if i > j else i + 1.0 if i == j else 0.0 for j in range(N)] for i in range(N)
-    ]
+    A = [[sqrt((2 * i + 1) * (2 * j + 1)) if i > j else i + 1.0 if i == j else 0.0 for j in range(N)] for i in range(N)]
     right = [c[i] - sum(A[i][j] * c[j] for j in range(N)) / (2 * k) + sqrt(2 * i + 1) * f / k for i in range(N)]
     c = []
     for i in range(N):  # forward substitution with I + A / 2k
@@ -511,7 +511,7 @@ def hippo(p, state, x, t, cell):
 @transcription("slstm")
 @transcription("slstm", forget="exp")
 def slstm(p, state, x, t, cell):
-    """Without stabiliser: equations 8 to 12, whose numbers are small here. The state holds c and n unscaled."""
+    """Without stabiliser: equations 8 to 14, whose numbers are small here. The state holds c and n unscaled."""
     h, c, n = state[0], state[1], state[2]
     hs, cs, ns = [], [], []
     for j in each(p):
@@ -590,7 +590,7 @@ def rglru(p, h, x, t, c):
 
 @transcription("sru")
 def sru(p, state, x, t, cell):
-    h, c = state
+    _, c = state
     hs, cs = [], []
     for j in each(p):
         f, r = (sigmoid(affine(p, g, j, x) + p[f"v_{g}"][j] * c[j]) for g in "fr")

@@ -24,7 +24,8 @@ class NNX(Framework):
             make = nnx.OptimizedLSTMCell if kind == "lstm" else nnx.GRUCell
             module = make(xs.shape[-1], cell.hidden, **options)
         for name, array in arrays.items():
-            reduce(getattr, name.split("/"), module)[...] = array
+            parameter: Any = reduce(getattr, name.split("/"), module)
+            parameter[...] = array
         return nnx.RNN(module)(xs, initial_carry=module.initialize_carry(xs[:, 0].shape, nnx.Rngs(0)))
 
 
