@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Var
 
 from gru_lab.recurrence.equations import Colour, Taps, inexact, results, value_of
-from gru_lab.recurrence.split import Split
+from gru_lab.recurrence.split import CHEAP, Split
 from gru_lab.typing import Array
 
 Arrays = list[Array]
@@ -23,31 +23,62 @@ class Backward:
     the crossing values and of those results, and the other operands of those equations.
     """
 
-    def __init__(self, step: Split, once: Arrays, crossing: Sequence[Any], state: Arrays, fused: bool) -> None:
+    def __init__(self, step: Split, fused: bool, keep: str) -> None:
         self.step = step
         self.uses = [eqn for eqn in step.part(Colour.LOOP) if any(map(self._is_weight, eqn.invars))]
-        self.smooth_state, self.smooth_crossing = _smooth(state), _smooth(crossing)
-        states, crossings = len(state), len(crossing)
-        self.crossings = crossings
+        state_like, crossing_like, once_like = map(_shapes, (step.loop_in, step.crossing, step.once_out))
+        self.smooth_state, self.smooth_crossing = _smooth(state_like), _smooth(crossing_like)
+        self.states = states = len(state_like)
 
         def backward(once: Arrays, stored: Arrays, d_state: Arrays) -> Arrays:
             state, crossing = stored[:states], stored[states:]
 
-            def forward(smooth: Arrays, driven: Arrays, zeros: list[Arrays]) -> tuple[Arrays, Arrays]:
+            def forward(smooth: Arrays, driven: Arrays, zeros: list[Arrays]) -> tuple[Arrays, Any]:
                 taps = Taps(self.uses, zeros)
                 whole_crossing = replaced(crossing, self.smooth_crossing, driven)
                 after, _ = step.loop(once, whole_crossing, replaced(state, self.smooth_state, smooth), taps)
                 operands = [v for use in self.uses for v in self._others(use, taps.operands(use))]
-                return [after[i] for i in self.smooth_state], operands
+                return [after[i] for i in self.smooth_state], (operands, after)
 
             zeros = [[jnp.zeros(v.aval.shape, v.aval.dtype) for v in _outs(use)] for use in self.uses]
             smooth, driven = [state[i] for i in self.smooth_state], [crossing[i] for i in self.smooth_crossing]
-            _, pull, operands = jax.vjp(forward, smooth, driven, zeros, has_aux=True)
+            _, pull, (operands, after) = jax.vjp(forward, smooth, driven, zeros, has_aux=True)
             d_before, d_crossing, d_results = pull(d_state)
-            return [*d_before, *d_crossing, *(d for ds in d_results for d in ds), *operands]
+            return [*d_before, *d_crossing, *(d for ds in d_results for d in ds), *operands, *after]
 
-        d_state = [state[i] for i in self.smooth_state]
-        self.split = Split(backward, once, [*state, *crossing], d_state, carried=len(d_state), fused=fused)
+        d_like = [state_like[i] for i in self.smooth_state]
+        self.split = Split(
+            backward, once_like, [*state_like, *crossing_like], d_like, len(d_like), fused, exposed=states
+        )
+        self.after = self.split.exposed
+        self.stored = self._frontier() if keep == "gates" else []
+
+    def _frontier(self) -> list[Var]:
+        """What the forward loop must keep, beside the states, so that little is left to compute again."""
+        split = self.split
+        from_state = set(split.bulk_in[: self.states])
+        for eqn in split.part(Colour.BULK):
+            if from_state.intersection(a for a in eqn.invars if isinstance(a, Var)):
+                from_state.update(eqn.outvars)
+        from_inputs = {var for eqn in split.part(Colour.BULK) for var in eqn.outvars} - from_state
+        free = {*split.bulk_in, *from_inputs, *(a for a in self.after if isinstance(a, Var))}
+
+        def again(eqn: JaxprEqn, from_free: bool) -> bool:
+            return eqn.primitive.name in CHEAP or (from_free and eqn.primitive.name in ("tanh", "logistic", "exp"))
+
+        return split.frontier([*split.crossing, *split.early], free, again)[0]
+
+    def step_forward(self, once: Arrays, known_once: Arrays, inputs: Arrays, before: Arrays) -> tuple[Arrays, Arrays]:
+        """One step forward that keeps what the way back needs: the state after it, and the stored values."""
+        crossing, _ = self.step.bulk(once, inputs)
+        values = self.split.compute([*self.after, *self.stored], known_once, [*before, *crossing])
+        after = [jnp.broadcast_to(v, b.shape).astype(b.dtype) for v, b in zip(values, before, strict=False)]
+        return after, values[len(before) :]
+
+    def known(self, after: Arrays, stored: Arrays) -> dict[Var, Array]:
+        """What need not be computed again, by the name that the split gives it."""
+        pairs = zip([*self.after, *self.stored], [*after, *stored], strict=True)
+        return {atom: value for atom, value in pairs if isinstance(atom, Var)}
 
     def _is_weight(self, atom: Any) -> bool:
         return isinstance(atom, Var) and self.step.colour(atom) == Colour.ONCE and inexact(atom.aval)
@@ -62,7 +93,7 @@ class Backward:
         Both are None where no gradient flows.
         """
         rest = iter(emitted)
-        d_crossing: list[Any] = [None] * self.crossings
+        d_crossing: list[Any] = [None] * len(self.step.crossing)
         for i in self.smooth_crossing:
             d_crossing[i] = next(rest)
         d_results = [[next(rest) for _ in _outs(use)] for use in self.uses]
@@ -98,6 +129,10 @@ class Backward:
 
 def _outs(use: JaxprEqn) -> list[Var]:
     return [var for var in use.outvars if inexact(var.aval)]
+
+
+def _shapes(variables: Sequence[Var]) -> list[jax.ShapeDtypeStruct]:
+    return [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in variables]
 
 
 def _smooth(values: Sequence[Any]) -> list[int]:

@@ -1,6 +1,6 @@
 """Jaxprs as lists of equations: tracing, colouring, evaluating them, and writing their products in a faster order."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from enum import IntEnum
 from typing import Any
 
@@ -92,14 +92,14 @@ def trace(function: Callable, *args: Any) -> ClosedJaxpr:
     return closed
 
 
-def live(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """The equations that some output depends on, in order."""
-    wanted = {atom for atom in jaxpr.outvars if isinstance(atom, Var)}
+def live(equations: Sequence[JaxprEqn], wanted: Iterable[Atom], known: Container[Var] = ()) -> list[JaxprEqn]:
+    """Those equations, in order, that the wanted values depend on, given that some values are known."""
+    missing = {atom for atom in wanted if isinstance(atom, Var) and atom not in known}
     kept = []
-    for eqn in reversed(jaxpr.eqns):
-        if wanted.intersection(eqn.outvars):
+    for eqn in reversed(equations):
+        if missing.intersection(eqn.outvars):
             kept.append(eqn)
-            wanted |= {atom for atom in eqn.invars if isinstance(atom, Var)}
+            missing |= {atom for atom in eqn.invars if isinstance(atom, Var) and atom not in known}
     return kept[::-1]
 
 
@@ -121,7 +121,7 @@ def lowered(closed: ClosedJaxpr, n: int, m: int, fused: bool) -> ClosedJaxpr:
     """
     jaxpr = closed.jaxpr
     colour = colours(jaxpr, n, m)
-    equations = sorted(live(jaxpr), key=lambda eqn: colour[eqn.outvars[0]])  # stable: the order stays a valid one
+    equations = sorted(live(jaxpr.eqns, jaxpr.outvars), key=lambda eqn: colour[eqn.outvars[0]])  # stable: the order stays a valid one
     groups: dict[Any, list[JaxprEqn]] = {}
     for eqn in equations:
         key = _product_key(eqn, colour)

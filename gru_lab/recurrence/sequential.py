@@ -1,9 +1,10 @@
 """One step after the other, fast: only what depends on the state stays in the loop, in both directions."""
 
+import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Annotated, Any, Literal
 
 import jax
@@ -20,6 +21,8 @@ from gru_lab.schema import Range, Size
 from gru_lab.typing import Array, Params, State
 
 Arrays = list[Array]
+import os
+KEEP=os.environ.get('KEEP','gates');HOIST=bool(int(os.environ.get('HOIST','0')));BLOCK=int(os.environ.get('BLOCK','32'))
 
 
 @dataclass(frozen=True)
@@ -77,22 +80,31 @@ class _Loop:
     seen: tuple[int, ...]
     reverse: bool
 
+    @cached_property
+    def backward(self) -> Backward:
+        """The step backwards."""
+        return Backward(self.split, self.method.lowering != "separate", KEEP)
+
     def scan(self, body: Callable, carry: Any, xs: Any, backwards: bool = False) -> tuple[Any, Any]:
         """`lax.scan` over time, in the loop's direction or against it."""
         return lax.scan(body, carry, xs, reverse=self.reverse != backwards, unroll=self.method.unroll)
 
-    def forward(self, once: Arrays, inputs: Arrays, state: Arrays, keep: Callable) -> tuple[Arrays, Any]:
-        """The final state, and over time what `keep(state before, state after)` keeps."""
-        hoist = True
-
-        def advance(before: Arrays, inputs: Arrays) -> tuple[Arrays, Any]:
-            crossing = inputs if hoist else self.split.bulk(once, inputs)[0]
-            after, _ = self.split.loop(once, crossing, before)
-            return after, keep(before, after)
-
-        if hoist:
-            inputs = jax.vmap(self.split.bulk, (None, 0))(once, inputs)[0]
-        return self.scan(advance, state, inputs)
+    def blocks(self, body: Callable, carry: Any, xs: Any, size: int) -> tuple[Any, Any]:
+        """`lax.scan` against the loop's direction over blocks of steps; what is left over comes first."""
+        time = jax.tree.leaves(xs)[0].shape[0]
+        if size >= time:
+            return body(carry, xs)
+        rest = time % size
+        whole = slice(rest, None) if self.reverse else slice(0, time - rest)
+        parts = []
+        if rest:
+            left = slice(0, rest) if self.reverse else slice(time - rest, None)
+            carry, part = body(carry, jax.tree.map(lambda x: x[left], xs))
+            parts.append(part)
+        split = jax.tree.map(lambda x: x[whole].reshape(-1, size, *x.shape[1:]), xs)
+        carry, blocks = lax.scan(body, carry, split, reverse=not self.reverse)
+        parts.append(jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), blocks))
+        return carry, jax.tree.map(lambda *p: jnp.concatenate(p), *(parts if self.reverse else parts[::-1]))
 
     def after(self, before: Array, final: Array) -> Array:
         """The state after every step, from the one before every step."""
@@ -103,56 +115,93 @@ class _Loop:
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _recur(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
     """The final state, and over time those of its leaves that are read."""
-    return loop.forward(once, inputs, state, lambda _, after: [after[i] for i in loop.seen])
+    hoist = HOIST
+
+    def advance(before: Arrays, inputs: Arrays) -> tuple[Arrays, Arrays]:
+        crossing = inputs if hoist else loop.split.bulk(once, inputs)[0]
+        after, _ = loop.split.loop(once, crossing, before)
+        return after, [after[i] for i in loop.seen]
+
+    if hoist:
+        inputs = jax.vmap(loop.split.bulk, (None, 0))(once, inputs)[0]
+    return loop.scan(advance, state, inputs)
 
 
-def _recur_forward(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Any, Any]:
-    final, before = loop.forward(once, inputs, state, lambda before, _: before)
-    return (final, [loop.after(before[i], final[i]) for i in loop.seen]), (once, inputs, state, before)
+def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
+    wanted = [x.perturbed and inexact(x.value) for x in inputs]
+    once, inputs, state = ([x.value for x in xs] for xs in (once, inputs, state))
+    known_once = loop.backward.split.once(once)
+
+    def advance(before: Arrays, inputs: Arrays) -> tuple[Arrays, tuple[Arrays, Arrays]]:
+        after, stored = loop.backward.step_forward(once, known_once, inputs, before)
+        return after, (before, stored)
+
+    final, (before, stored) = loop.scan(advance, state, inputs)
+    residuals = once, inputs, final, before, stored, [() if want else None for want in wanted]
+    return (final, [loop.after(before[i], final[i]) for i in loop.seen]), residuals
 
 
-def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Arrays, Arrays]) -> tuple[Any, Any, Any]:
-    once, inputs, state, before = residuals
+def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) -> tuple[Any, Any, Any]:
+    once, inputs, final, before, stored, wanted = residuals
     d_final, d_seen = cotangents
-    crossing = jax.eval_shape(lambda once, inputs: loop.split.bulk(once, inputs)[0], once, _one(inputs))
-    backward = Backward(loop.split, once, crossing, state, loop.method.lowering != "separate")
-    smooth, smooth_inputs = backward.smooth_state, [i for i, x in enumerate(inputs) if inexact(x)]
-    seen = [(k, smooth.index(i)) for k, i in enumerate(loop.seen) if i in smooth]  # of d_seen, of d_state
+    backward = loop.backward
+    smooth, wanted = backward.smooth_state, [i for i, want in enumerate(wanted) if want is not None]
+    seen = [(i, d) for i, d in zip(loop.seen, d_seen, strict=True) if not _is_zero(d)]
+    places, d_seen = [smooth.index(i) for i, _ in seen], [d for _, d in seen]
+    known_once = backward.split.once(once)
 
-    def block(carry: tuple[Arrays, Arrays], inputs: Arrays, before: Arrays, d_seen: Arrays) -> tuple[Any, Arrays]:
-        """Backwards through some steps: everything but the cotangent for all of them at once."""
-        d_state, d_once = carry
-        time = inputs[0].shape[0]
+    def block(carry: Any, steps: Any) -> tuple[Any, Arrays]:
+        """Backwards through some steps: everything but the cotangent of the state for all of them at once."""
+        d_state, d_once, following = carry
+        inputs, before, stored, d_seen = steps
+        after = [loop.after(b, f) for b, f in zip(before, following, strict=True)]
 
-        def drive(once: Arrays, smooth: Arrays) -> Arrays:
-            return jax.vmap(loop.split.bulk, (None, 0))(once, replaced(inputs, smooth_inputs, smooth))[0]
+        def drive(once: Arrays, changing: Arrays) -> Arrays:
+            return jax.vmap(loop.split.bulk, (None, 0))(once, replaced(inputs, wanted, changing))[0]
 
-        crossing, pull = jax.vjp(drive, once, [inputs[i] for i in smooth_inputs])
-        known = backward.split.once(once)
-        passed, early = jax.vmap(backward.split.bulk, (None, 0))(known, [*before, *crossing])
+        def bulk(before: Arrays, crossing: Arrays, after: Arrays, stored: Arrays) -> tuple[Arrays, Arrays]:
+            return backward.split.bulk(known_once, [*before, *crossing], backward.known(after, stored))
 
         def retreat(d_state: Arrays, step: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
             passed, d_seen = step
-            for k, i in seen:
-                d_state = replaced(d_state, [i], [d_state[i] + d_seen[k]])
-            return backward.split.loop(known, passed, d_state)
+            d_state = replaced(d_state, places, [d_state[i] + d for i, d in zip(places, d_seen, strict=True)])
+            return backward.split.loop(known_once, passed, d_state)
 
+        crossing, pull = jax.vjp(drive, once, [inputs[i] for i in wanted])
+        passed, early = jax.vmap(bulk)(before, crossing, after, stored)
         d_state, late = loop.scan(retreat, d_state, (passed, d_seen), backwards=True)
-        d_used, d_crossing = backward.gradients(once, backward.split.emitted(known, early, late, time))
+        emitted = backward.split.emitted(known_once, early, late, inputs[0].shape[0])
+        d_used, d_crossing = backward.gradients(once, emitted)
         d_driven, d_inputs = pull([_cotangent(c, d) for c, d in zip(crossing, d_crossing, strict=True)])
-        d_once = [
-            total if total is None else total + driven if used is None else total + driven + used
-            for total, driven, used in zip(d_once, d_driven, d_used, strict=True)
-        ]
-        return (d_state, d_once), d_inputs
+        d_once = [_sum(parts) for parts in zip(d_once, d_driven, d_used, strict=True)]
+        first = jax.tree.map(lambda b: b[-1 if loop.reverse else 0], before)
+        return (d_state, d_once, first), d_inputs
 
-    carry = [d_final[i] for i in smooth], [jnp.zeros_like(v) if inexact(v) else None for v in once]
-    (d_state, d_once), d_inputs = block(carry, inputs, before, d_seen)
+    d_state = [jnp.zeros_like(final[i]) if _is_zero(d_final[i]) else d_final[i] for i in smooth]
+    d_once = [jnp.zeros_like(value) if inexact(value) else None for value in once]
+    steps = inputs, before, stored, d_seen
+    (d_state, d_once, _), d_inputs = loop.blocks(block, (d_state, d_once, final), steps, _block_size(len(inputs[0])))
     nothing = [None] * len(inputs)
-    return d_once, replaced(nothing, smooth_inputs, d_inputs), replaced([None] * len(state), smooth, d_state)
+    return d_once, replaced(nothing, wanted, d_inputs), replaced([None] * len(final), smooth, d_state)
 
 
-_recur.defvjp(_recur_forward, _recur_backward)
+_recur.defvjp(_recur_forward, _recur_backward, symbolic_zeros=True)
+
+
+def _block_size(time: int) -> int:
+    """How many steps a block of the backward pass has: about BLOCK, without a rest if that is possible."""
+    near = [size for size in range(BLOCK // 2, 2 * BLOCK + 1) if time % size == 0]
+    return min(near, key=lambda size: abs(math.log(size / BLOCK)), default=BLOCK)
+
+
+def _is_zero(cotangent: Any) -> bool:
+    return isinstance(cotangent, jax.custom_derivatives.SymbolicZero)
+
+
+def _sum(parts: Sequence[Array | None]) -> Array | None:
+    """The sum of those that exist and can be added."""
+    there = [p for p in parts if p is not None and p.dtype != jax.dtypes.float0]
+    return sum(there[1:], there[0]) if there else None
 
 
 def _cotangent(value: Array, d_value: Array | None) -> Any:
