@@ -2,14 +2,13 @@
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property, partial
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 
 from gru_lab.recurrence.backward import Backward, replaced
@@ -79,11 +78,13 @@ class _Loop:
     split: Split
     seen: tuple[int, ...]
     reverse: bool
+    known: dict[tuple[int, ...], Backward] = field(default_factory=dict)
 
-    @cached_property
-    def backward(self) -> Backward:
-        """The step backwards."""
-        return Backward(self.split, self.method.lowering != "separate", KEEP)
+    def backward(self, wanted: tuple[int, ...]) -> Backward:
+        """The step backwards, with the gradients of those inputs."""
+        if wanted not in self.known:
+            self.known[wanted] = Backward(self.split, wanted, self.method.lowering != "separate", KEEP)
+        return self.known[wanted]
 
     def scan(self, body: Callable, carry: Any, xs: Any, backwards: bool = False) -> tuple[Any, Any]:
         """`lax.scan` over time, in the loop's direction or against it."""
@@ -130,10 +131,11 @@ def _recur(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Ar
 def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
     wanted = [x.perturbed and inexact(x.value) for x in inputs]
     once, inputs, state = ([x.value for x in xs] for xs in (once, inputs, state))
-    known_once = loop.backward.split.once(once)
+    backward = loop.backward(tuple(i for i, want in enumerate(wanted) if want))
+    known_once = backward.split.once(once)
 
     def advance(before: Arrays, inputs: Arrays) -> tuple[Arrays, tuple[Arrays, Arrays]]:
-        after, stored = loop.backward.step_forward(once, known_once, inputs, before)
+        after, stored = backward.step_forward(known_once, inputs, before)
         return after, (before, stored)
 
     final, (before, stored) = loop.scan(advance, state, inputs)
@@ -144,8 +146,9 @@ def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any
 def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) -> tuple[Any, Any, Any]:
     once, inputs, final, before, stored, wanted = residuals
     d_final, d_seen = cotangents
-    backward = loop.backward
-    smooth, wanted = backward.smooth_state, [i for i, want in enumerate(wanted) if want is not None]
+    wanted = tuple(i for i, want in enumerate(wanted) if want is not None)
+    backward = loop.backward(wanted)
+    smooth = backward.smooth
     seen = [(i, d) for i, d in zip(loop.seen, d_seen, strict=True) if not _is_zero(d)]
     places, d_seen = [smooth.index(i) for i, _ in seen], [d for _, d in seen]
     known_once = backward.split.once(once)
@@ -156,24 +159,18 @@ def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) ->
         inputs, before, stored, d_seen = steps
         after = [loop.after(b, f) for b, f in zip(before, following, strict=True)]
 
-        def drive(once: Arrays, changing: Arrays) -> Arrays:
-            return jax.vmap(loop.split.bulk, (None, 0))(once, replaced(inputs, wanted, changing))[0]
-
-        def bulk(before: Arrays, crossing: Arrays, after: Arrays, stored: Arrays) -> tuple[Arrays, Arrays]:
-            return backward.split.bulk(known_once, [*before, *crossing], backward.known(after, stored))
+        def bulk(before: Arrays, inputs: Arrays, after: Arrays, stored: Arrays) -> tuple[Arrays, Arrays]:
+            return backward.split.bulk(known_once, [*before, *inputs], backward.known(after, stored))
 
         def retreat(d_state: Arrays, step: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
             passed, d_seen = step
             d_state = replaced(d_state, places, [d_state[i] + d for i, d in zip(places, d_seen, strict=True)])
             return backward.split.loop(known_once, passed, d_state)
 
-        crossing, pull = jax.vjp(drive, once, [inputs[i] for i in wanted])
-        passed, early = jax.vmap(bulk)(before, crossing, after, stored)
+        passed, early = jax.vmap(bulk)(before, inputs, after, stored)
         d_state, late = loop.scan(retreat, d_state, (passed, d_seen), backwards=True)
-        emitted = backward.split.emitted(known_once, early, late, inputs[0].shape[0])
-        d_used, d_crossing = backward.gradients(once, emitted)
-        d_driven, d_inputs = pull([_cotangent(c, d) for c, d in zip(crossing, d_crossing, strict=True)])
-        d_once = [_sum(parts) for parts in zip(d_once, d_driven, d_used, strict=True)]
+        d_used, d_inputs = backward.gradients(once, backward.split.emitted(known_once, early, late))
+        d_once = [a if b is None else a + b for a, b in zip(d_once, d_used, strict=True)]
         first = jax.tree.map(lambda b: b[-1 if loop.reverse else 0], before)
         return (d_state, d_once, first), d_inputs
 
@@ -196,17 +193,6 @@ def _block_size(time: int) -> int:
 
 def _is_zero(cotangent: Any) -> bool:
     return isinstance(cotangent, jax.custom_derivatives.SymbolicZero)
-
-
-def _sum(parts: Sequence[Array | None]) -> Array | None:
-    """The sum of those that exist and can be added."""
-    there = [p for p in parts if p is not None and p.dtype != jax.dtypes.float0]
-    return sum(there[1:], there[0]) if there else None
-
-
-def _cotangent(value: Array, d_value: Array | None) -> Any:
-    """A cotangent for `jax.vjp`: of the type float0 where no gradient flows."""
-    return np.zeros(value.shape, jax.dtypes.float0) if d_value is None else d_value
 
 
 def _one(leaves: Arrays) -> list[jax.ShapeDtypeStruct]:

@@ -32,10 +32,11 @@ class Split:
         once = split.once(once)                            what is the same at every step
         crossing, early = split.bulk(once, bulk)           of one step: map it over time
         carry, late = split.loop(once, crossing, loop)     of one step: scan it
+        outputs = split.emitted(once, early, late)         over time
 
     The first `carried` outputs are what the loop hands to its next step, the last `exposed` ones are only named, for
-    `compute`. Those between are `emitted`: `early` and `late` hold the distinct ones of colour BULK and LOOP, and
-    `emitted` puts them all together again.
+    `compute`. Those between are `emitted`: they need not be made inside the loop, so it writes the few `late` values
+    from which, with the `early` ones of colour BULK, `emitted` makes all of them for all steps at once.
 
     `fused` says whether products of one operand with several weights become one.
 
@@ -61,14 +62,21 @@ class Split:
         self.once_in, self.bulk_in, self.loop_in = jaxpr.invars[:n], jaxpr.invars[n:m], jaxpr.invars[m:]
         self._colour = colours(jaxpr, n, m)
         end = len(jaxpr.outvars) - exposed
-        self._carry, self._emitted, self.exposed = (
+        self._carry, self.outputs, self.exposed = (
             list(jaxpr.outvars[i:j]) for i, j in ((0, carried), (carried, end), (end, None))
         )
-        self.early, late = (self._among(self._emitted, colour) for colour in (Colour.BULK, Colour.LOOP))
-        self._late, self._slices = _without_slices(self.part(Colour.LOOP), late)
-        wanted = self._among([*self._read_after(Colour.BULK), *self._carry], Colour.BULK)
-        self.crossing, self._sunk = self.frontier(wanted, (), self._repeats)
-        self.once_out = self._among([*self._read_after(Colour.ONCE), *jaxpr.outvars], Colour.ONCE)
+        steps = self.part(Colour.LOOP)
+        self._core = live(steps, self._carry)
+        self._rest = [eqn for eqn in steps if eqn not in self._core]
+        inside = {*self.loop_in, *(var for eqn in self._core for var in eqn.outvars)}
+        after_loop = [*self.outputs, *(a for eqn in self._rest for a in eqn.invars)]
+        late = [var for var in self._among(after_loop, Colour.LOOP) if var in inside]
+        self._late, self.slices = _without_slices(self._core, late)
+        self.early = self._among(after_loop, Colour.BULK)
+        in_loop = [*self._carry, *(a for eqn in self._core for a in eqn.invars)]
+        self.crossing, self._sunk = self.frontier(self._among(in_loop, Colour.BULK), (), self._repeats)
+        later = [a for eqn in self.equations if self.colour(*eqn.outvars) > Colour.ONCE for a in eqn.invars]
+        self.once_out = self._among([*later, *jaxpr.outvars], Colour.ONCE)
 
     def colour(self, *atoms: Atom) -> Colour:
         """The colour of what is computed from these."""
@@ -77,9 +85,6 @@ class Split:
     def part(self, colour: Colour) -> list[JaxprEqn]:
         """The equations of one colour."""
         return [eqn for eqn in self.equations if self.colour(*eqn.outvars) == colour]
-
-    def _read_after(self, colour: Colour) -> list[Atom]:
-        return [a for eqn in self.equations if self.colour(*eqn.outvars) > colour for a in eqn.invars]
 
     def _among(self, atoms: Sequence[Atom], colour: Colour) -> list[Var]:
         return list(dict.fromkeys(a for a in atoms if isinstance(a, Var) and self._colour[a] == colour))
@@ -141,26 +146,31 @@ class Split:
         """What the loop hands to its next step, and the late outputs."""
         variables = [*self.once_out, *self.crossing, *self.loop_in]
         env = dict(zip(variables, [*once, *crossing, *loop], strict=True))
-        evaluate(self._sunk, env)
-        evaluate(self.part(Colour.LOOP), env, taps)
+        evaluate([*self._sunk, *self._core], env, taps)
         carry = [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self._carry]
         return carry, [env[var] for var in self._late]
 
-    def emitted(self, once: Sequence[Array], early: Sequence[Array], late: Sequence[Array], time: int) -> list[Array]:
-        """All emitted outputs over time, from the early and late ones over time."""
-        env = dict(zip([*self.early, *self._late], [*early, *late], strict=True))
-        steady = dict(zip(self.once_out, once, strict=True))
+    def whole(
+        self, once: Sequence[Array], bulk: Sequence[Array], loop: Sequence[Array], taps: Taps | None = None
+    ) -> list[Array]:
+        """What the loop hands to its next step, computed in one go, nothing split."""
+        env = dict(zip([*self.once_out, *self.bulk_in, *self.loop_in], [*once, *bulk, *loop], strict=True))
+        evaluate([*self.part(Colour.BULK), *self.part(Colour.LOOP)], env, taps)
+        return [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self._carry]
 
-        def over_time(atom: Atom) -> Array:
-            if self.colour(atom) == Colour.ONCE:
-                value = jnp.asarray(value_of(steady, atom))
-                return jnp.broadcast_to(value, (time, *value.shape))
-            if atom in self._slices:
-                whole, axis, start = self._slices[atom]
-                return jax.lax.slice_in_dim(env[whole], start, start + atom.aval.shape[axis], axis=axis + 1)
-            return env[atom]
+    def emitted(self, once: Sequence[Array], early: Sequence[Array], late: Sequence[Array]) -> dict[Atom, Array]:
+        """The emitted outputs over time, by variable, from the early and late values over time."""
+        names = [*self.early, *self._late]
 
-        return [over_time(atom) for atom in self._emitted]
+        def one(values: list[Array]) -> list[Array]:
+            env = dict(zip([*self.once_out, *names], [*once, *values], strict=True))
+            for part, (whole, axis, start) in self.slices.items():
+                env[part] = jax.lax.slice_in_dim(env[whole], start, start + part.aval.shape[axis], axis=axis)
+            evaluate(self._rest, env)
+            return [jnp.asarray(value_of(env, atom), atom.aval.dtype) for atom in self.outputs]
+
+        over_time = dict(zip(self.outputs, jax.vmap(one)([*early, *late]), strict=True))
+        return over_time | dict(zip(names, [*early, *late], strict=True))
 
 
 def _bytes(var: Var) -> int:
