@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Var
 
-from gru_lab.recurrence.equations import Atom, Colour, Taps, inexact, results, value_of
+from gru_lab.recurrence.equations import Atom, Colour, Taps, inexact, live, results, value_of
 from gru_lab.recurrence.split import CHEAP, Split
 from gru_lab.typing import Array
 
@@ -50,26 +50,38 @@ class Backward:
         stored_like = [*state_like, *inputs_like]
         self.split = Split(backward, once_like, stored_like, d_like, len(d_like), fused, exposed=states)
         self.after = self.split.exposed
-        self.stored = self._frontier() if keep == "gates" else []
+        self._choose_stored(keep)
 
-    def _frontier(self) -> list[Var]:
-        """What the forward loop must keep, beside the states, so that little is left to compute again."""
+    def _choose_stored(self, keep: str) -> None:
+        """What the forward loop keeps, beside the states, so that little is left to compute again."""
         split = self.split
+        bulk = split.part(Colour.BULK)
         from_state = set(split.bulk_in[: self.states])
-        for eqn in split.part(Colour.BULK):
+        for eqn in bulk:
             if from_state.intersection(a for a in eqn.invars if isinstance(a, Var)):
                 from_state.update(eqn.outvars)
-        from_inputs = {var for eqn in split.part(Colour.BULK) for var in eqn.outvars} - from_state
+        from_inputs = {var for eqn in bulk for var in eqn.outvars} - from_state
         free = {*split.bulk_in, *from_inputs, *(a for a in self.after if isinstance(a, Var))}
 
         def again(eqn: JaxprEqn, from_free: bool) -> bool:
             return eqn.primitive.name in CHEAP or (from_free and eqn.primitive.name in ("tanh", "logistic", "exp"))
 
-        return split.frontier([*split.crossing, *split.early], free, again)[0]
+        self.stored = split.frontier([*split.crossing, *split.early], free, again)[0] if keep == "gates" else []
+        forward = live(bulk, [*self.after, *self.stored])
+        read = [a for eqn in forward if eqn.outvars[0] in from_state for a in eqn.invars if isinstance(a, Var)]
+        self._hoisted = [var for var in dict.fromkeys(read) if var in from_inputs]
 
-    def step_forward(self, known_once: Arrays, inputs: Arrays, before: Arrays) -> tuple[Arrays, Arrays]:
+    def hoist(self, known_once: Arrays, inputs: Arrays) -> Arrays:
+        """What one step forward needs that depends on its inputs alone."""
+        nothing = [None] * self.states
+        return self.split.compute(self._hoisted, known_once, [*nothing, *inputs])
+
+    def step_forward(
+        self, known_once: Arrays, inputs: Arrays, hoisted: Arrays, before: Arrays
+    ) -> tuple[Arrays, Arrays]:
         """One step forward that keeps what the way back needs: the state after it, and the stored values."""
-        values = self.split.compute([*self.after, *self.stored], known_once, [*before, *inputs])
+        known = dict(zip(self._hoisted, hoisted, strict=True)) if hoisted else {}
+        values = self.split.compute([*self.after, *self.stored], known_once, [*before, *inputs], known)
         after = [jnp.broadcast_to(v, b.shape).astype(b.dtype) for v, b in zip(values, before, strict=False)]
         return after, values[len(before) :]
 

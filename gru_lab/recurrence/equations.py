@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import jax
@@ -132,11 +133,15 @@ def lowered(closed: ClosedJaxpr, n: int, m: int, fused: bool) -> ClosedJaxpr:
 
     def rewritten(*values: Array) -> list[Array]:
         env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *values], strict=True))
+        known: dict[Any, Any] = {}  # what equal equations gave; the operands are kept, so that their ids stay theirs
         for eqn in equations:
             if id(eqn) in leaders:
                 _product(leaders[id(eqn)], env)
             elif id(eqn) not in followers:
-                evaluate([eqn], env)
+                twin = (eqn.primitive, str(eqn.params), *(id(value_of(env, atom)) for atom in eqn.invars))
+                if twin not in known:
+                    known[twin] = [value_of(env, atom) for atom in eqn.invars], results(eqn, [*map(partial(value_of, env), eqn.invars)])
+                env.update(zip(eqn.outvars, known[twin][1], strict=True))
         return [value_of(env, atom) for atom in jaxpr.outvars]
 
     return jax.make_jaxpr(rewritten)(*closed.in_avals)
