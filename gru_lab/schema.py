@@ -61,16 +61,16 @@ class Schema:
     """Base of frozen dataclasses whose fields are checked against their annotations when they are made.
 
     `group` is the name by which a user knows the object (`cell`, `task`, ...): errors speak of `cell.hidden`.
-    Fields may be bool, int, float, str, Literal, optional, tuples of these, with a `Range` through Annotated.
+    Fields may be bool, int, float, str, Literal, optional, tuples or dictionaries of these, other classes, and numbers
+    with a `Range` through Annotated.
     """
 
     group: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        hints = typing.get_type_hints(type(self), include_extras=True)
-        for field in dataclasses.fields(self):  # pyright: ignore[reportArgumentType]
-            path = f"{self.group}.{field.name}" if self.group else field.name
-            object.__setattr__(self, field.name, checked(path, getattr(self, field.name), hints[field.name]))
+        fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # pyright: ignore
+        for name, value in conform(type(self), fields).items():
+            object.__setattr__(self, name, value)
         self.check()
 
     def check(self) -> None:
@@ -79,6 +79,13 @@ class Schema:
     def refuse(self, field: str, why: str) -> typing.NoReturn:
         """Raise the error for a field: `refuse("length", "it must be ...")`."""
         raise UserError(f"{self.group}.{field} is {getattr(self, field)!r}: {why}")
+
+
+def conform(cls: type[Schema], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields as the annotations of a class want them, or `UserError` for the first that is not allowed."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    prefix = f"{cls.group}." if cls.group else ""
+    return {name: checked(f"{prefix}{name}", value, hints[name]) for name, value in fields.items()}
 
 
 def checked(path: str, value: Any, hint: Any) -> Any:
@@ -109,6 +116,11 @@ def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
             return False, value
         parts = [_fit(item, args[0]) for item in value]
         return all(fitting for fitting, _ in parts), tuple(out for _, out in parts)
+    if origin is dict:
+        if not isinstance(value, dict):
+            return False, value
+        items = {key: _fit(item, args[1]) for key, item in value.items()}
+        return all(fitting for fitting, _ in items.values()), {key: out for key, (_, out) in items.items()}
     if hint is bool or isinstance(value, bool):
         return hint is bool and isinstance(value, bool), value
     if hint is int:
@@ -131,7 +143,9 @@ def _kinds(hint: Any) -> list[str]:
         return [repr(arg) for arg in args]
     if origin is tuple:
         return [f"a list whose every item is {listed(_kinds(args[0]))}"]
-    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", type(None): "null"}
+    if origin is dict:
+        return [f"a mapping to {listed(_kinds(args[1]))}"]
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a name", type(None): "null", Any: "anything"}
     return [words.get(hint, f"a {getattr(hint, '__name__', hint)}")]
 
 
@@ -219,4 +233,4 @@ def build(cls: type[S], fields: Mapping[str, Any], path: str = "") -> S:
     for name, field in known.items():
         if name not in fields and field.default is missing and field.default_factory is missing:
             raise UserError(f"{path}.{name} is missing: {path} cannot be made without it")
-    return cls(**fields)
+    return cls(**conform(cls, fields))

@@ -13,9 +13,15 @@ from gru_lab.typing import Array, Float, Key, Params, State
 class Cell(Schema):
     """A recurrent cell: four functions of one example and one time step, without batch and without loop.
 
-    A subclass is a frozen dataclass, hence hashable and static under `jax.jit`; its fields are its settings and
-    the schema of its configuration. It writes `init` and `step`, and the other two where their defaults do
-    not fit. Write `step` as the paper does, one matrix a gate: running it fast is the recurrence's work.
+    A subclass is a frozen dataclass, hence hashable and static under `jax.jit`; its fields are its settings
+    and the schema of its configuration. It writes `init` and `step`, and the other two where their defaults
+    do not fit. Write `step` as the paper does, one matrix a gate: running it fast is the recurrence's work.
+
+    Its docstring is its card: a line that says what it is, the equations indented, a paragraph on its place
+    in the story, `Shapes:`, `Source:`, and `Attributes:` with the meaning of each field.
+
+    Attributes:
+        hidden: the number of units of the state.
     """
 
     group: ClassVar[str] = "cell"
@@ -27,7 +33,7 @@ class Cell(Schema):
         raise NotImplementedError
 
     def initial_state(self, params: Params) -> State:
-        """The state before the first step: a pytree of arrays without batch axis; zeros `(hidden,)` by default."""
+        """The state before the first step: a pytree of arrays without batch axis; by default zeros (hidden,)."""
         return jnp.zeros(self.hidden, next(iter(params.values())).dtype)
 
     def step(self, params: Params, state: State, x: Float[Array, " I"]) -> State:

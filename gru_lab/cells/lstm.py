@@ -1,20 +1,20 @@
-"""The long short-term memory of Hochreiter and Schmidhuber (1997), with the forget gate of Gers et al. (2000)."""
+"""The long short-term memory of Hochreiter and Schmidhuber (1997), with the forget gate of Gers (2000)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 from jax.nn import sigmoid
 
-from gru_lab.cells.cell import Cell, register
-from gru_lab.cells.initializers import SchemeName, gates, scheme
+from gru_lab.cells.cell import register
+from gru_lab.cells.initializers import GatedCell, gates, scheme
 from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("lstm")
 @dataclass(frozen=True)
-class LSTM(Cell):
+class LSTM(GatedCell):
     """Long short-term memory: three gates guard a cell c that carries the gradient additively.
 
         i  = sigmoid(x W_i + h U_i + p_i * c + b_i)
@@ -24,46 +24,103 @@ class LSTM(Cell):
         o  = sigmoid(x W_o + h U_o + p_o * c' + b_o)
         h' = o * tanh(c')
 
-    The state is (h, c). The peepholes p exist only with `peephole=True`. `forget_bias` is added to b_f when it is
-    drawn (Gers 2000; Jozefowicz 2015 advise 1), not at run time.
-    Shapes: x (inputs,), h and c (hidden,), W_g (inputs, hidden), U_g (hidden, hidden), b_g and p_g (hidden,).
-    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000, Neural Computation 12(10);
-    the peepholes: Gers et al. 2002, JMLR 3.
+    The state is (h, c). The peepholes p exist only with `peephole=True`. The forget gate came in 2000: the
+    cell of 1997 is `forget_gate="none"`. The eight variants of Greff 2017 change one thing each:
+    `input_gate=False` (NIG), `forget_gate="none"` (NFG), `output_gate=False` (NOG), `input_squash=False`
+    (NIAF), `output_squash=False` (NOAF), `peephole=False` (NP), `forget_gate="coupled"` (CIFG),
+    `gate_recurrence=True` (FGR); its vanilla LSTM is `peephole=True`.
+    Shapes: x (inputs,), h and c (hidden,), W_g (inputs, hidden), U_g and R_gg (hidden, hidden), b_g and p_g
+    (hidden,).
+    Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8); Gers et al. 2000, Neural Computation
+    12(10); the peepholes: Gers et al. 2002, JMLR 3; the variants: Greff et al. 2017, arXiv:1503.04069,
+    section 3.
+
+    Attributes:
+        forget_bias: added to b_f when it is drawn, not at run time (Jozefowicz 2015 advises 1).
+        peephole: whether the gates see the cell through p_i, p_f, p_o.
+        input_gate: whether there is an i; i = 1 otherwise.
+        forget_gate: f is learned, 1 (`none`), or 1 - i (`coupled`).
+        output_gate: whether there is an o; o = 1 otherwise.
+        input_squash: whether g passes through tanh.
+        output_squash: whether c' passes through tanh before the output.
+        gate_recurrence: whether each gate also sees all gates of the step before, i R_ig + f R_fg + o R_og;
+        they
+            are then a part of the state (h, c, i, f, o).
     """
+
+    keep: ClassVar[str] = "f"
+    write: ClassVar[str] = "i"
 
     forget_bias: float = 1.0
     peephole: bool = False
-    initializer: SchemeName = "keras"
+    input_gate: bool = True
+    forget_gate: Literal["learned", "none", "coupled"] = "learned"
+    output_gate: bool = True
+    input_squash: bool = True
+    output_squash: bool = True
+    gate_recurrence: bool = False
+
+    def check(self) -> None:
+        """A coupled forget gate needs an input gate."""
+        if self.forget_gate == "coupled" and not self.input_gate:
+            self.refuse("forget_gate", "it must be 'learned' or 'none' where input_gate is false")
+
+    @property
+    def _gates(self) -> str:
+        there = {"i": self.input_gate, "f": self.forget_gate == "learned", "o": self.output_gate}
+        return "".join(gate for gate in "ifo" if there[gate])
 
     def init(self, key: Key, inputs: int) -> Params:
-        """W, U, b of i, f, g, o by the scheme of `initializer`, `forget_bias` added to b_f; p as the biases."""
-        params = gates(self.initializer, key, "ifgo", inputs, self.hidden)
-        params["b_f"] += self.forget_bias
-        if self.peephole:
-            bias = scheme(self.initializer, self.hidden).bias
-            for n, gate in enumerate("ifo", start=4):
-                params[f"p_{gate}"] = bias(jax.random.fold_in(key, n), (self.hidden,))
-        return params
+        """W, U, b of i, f, g, o by the scheme of `initializer`; p as the biases; `forget_bias` on b_f."""
+        letters = "".join(letter for letter in "ifgo" if letter in self._gates + "g")
+        params = gates(self.initializer, key, letters, inputs, self.hidden)
+        draw = scheme(self.initializer, self.hidden)
+        for n, gate in enumerate("ifo", start=4):
+            if self.peephole and gate in self._gates:
+                params[f"p_{gate}"] = draw.bias(jax.random.fold_in(key, n), (self.hidden,))
+        if self.gate_recurrence:
+            pairs = [(a, b) for a in self._gates for b in self._gates]
+            for (a, b), k in zip(pairs, jax.random.split(jax.random.fold_in(key, 7), len(pairs)), strict=True):
+                params[f"R_{a}{b}"] = draw.recurrent(k, (self.hidden, self.hidden))
+        if self.forget_gate == "none":
+            return params
+        coupled = self.forget_gate == "coupled"
+        return self.remember(params, key, keep="" if coupled else "f", write="i" if self.input_gate else "")
 
     def initial_state(self, params: Params) -> Any:
-        """Zeros for h and c."""
+        """Zeros for h and c, and for the gates where they are a part of the state."""
         zeros = super().initial_state(params)
-        return zeros, zeros
+        return (zeros,) * (2 + (len(self._gates) if self.gate_recurrence else 0))
+
+    def gate_values(self, params: Params, state: Any, x: Float[Array, " I"]) -> dict[str, Array]:
+        """The gates i and f; o needs c' and is made in `step`."""
+        one = jnp.ones_like(state[1])
+        i = self._gate("i", params, state, x, state[1]) if self.input_gate else one
+        if self.forget_gate == "learned":
+            f = self._gate("f", params, state, x, state[1])
+        else:
+            f = one if self.forget_gate == "none" else 1 - i
+        return {"i": i, "f": f}
+
+    def _gate(self, g: str, params: Params, state: Any, x: Array, seen: Array) -> Array:
+        p, (h, _, *before) = params, state
+        a = x @ p[f"W_{g}"] + h @ p[f"U_{g}"] + p[f"b_{g}"]
+        if self.peephole:
+            a += p[f"p_{g}"] * seen
+        for other, value in zip(self._gates, before, strict=False):
+            a += value @ p[f"R_{other}{g}"]
+        return sigmoid(a)
 
     def step(self, params: Params, state: Any, x: Float[Array, " I"]) -> Any:
         """One step of the equations above."""
-        p = params
-        h, c = state
-
-        def peep(gate: str, cell: Array) -> Array | float:
-            return p[f"p_{gate}"] * cell if self.peephole else 0.0
-
-        i = sigmoid(x @ p["W_i"] + h @ p["U_i"] + peep("i", c) + p["b_i"])
-        f = sigmoid(x @ p["W_f"] + h @ p["U_f"] + peep("f", c) + p["b_f"])
-        g = jnp.tanh(x @ p["W_g"] + h @ p["U_g"] + p["b_g"])
-        c = f * c + i * g
-        o = sigmoid(x @ p["W_o"] + h @ p["U_o"] + peep("o", c) + p["b_o"])
-        return o * jnp.tanh(c), c
+        p, (h, c, *_) = params, state
+        gate = self.gate_values(params, state, x)
+        g = x @ p["W_g"] + h @ p["U_g"] + p["b_g"]
+        g = jnp.tanh(g) if self.input_squash else g
+        c = gate["f"] * c + gate["i"] * g
+        gate["o"] = self._gate("o", params, state, x, c) if self.output_gate else jnp.ones_like(c)
+        h = gate["o"] * (jnp.tanh(c) if self.output_squash else c)
+        return (h, c, *(gate[one] for one in self._gates)) if self.gate_recurrence else (h, c)
 
     def read(self, state: Any) -> Float[Array, " H"]:
         """The output h; c stays inside."""

@@ -18,8 +18,16 @@ class RNN(Cell):
 
         h' = f(x W_h + h U_h + b_h),    f = tanh or relu
 
+    The measure of all others: its gradient through time is a product of as many matrices as there are steps,
+    so it vanishes or explodes. `nonlinearity="relu", initializer="identity"` is the IRNN, which begins as a
+    memory that forgets nothing.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), U_h (hidden, hidden), b_h (hidden,).
-    Source: Elman 1990, Finding Structure in Time, Cognitive Science 14.
+    Source: Elman 1990, Finding Structure in Time, Cognitive Science 14; the IRNN: Le et al. 2015,
+    arXiv:1504.00941.
+
+    Attributes:
+        nonlinearity: f.
+        initializer: the scheme that draws W, U and b.
     """
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"

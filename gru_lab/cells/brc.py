@@ -1,0 +1,59 @@
+"""The bistable recurrent cell and its neuromodulated form (Vecoven, Ernst, Drion 2021)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax.nn import sigmoid
+
+from gru_lab.cells.cell import register
+from gru_lab.cells.initializers import GatedCell, gates
+from gru_lab.typing import Array, Float, Key, Params
+
+
+@register("brc")
+@dataclass(frozen=True)
+class BRC(GatedCell):
+    """Bistable recurrent cell: where a > 1 a unit has two stable states, and so remembers for ever.
+
+        a  = 1 + tanh(x W_a + u_a * h)         neuromodulated=True:  h U_a for u_a * h
+        c  = sigmoid(x W_c + u_c * h)          neuromodulated=True:  h U_c for u_c * h
+        h' = c * h + (1 - c) * tanh(x W_n + a * h)
+
+    A memory by dynamics rather than by a gate that stays open: taken from neurons that latch. In the brc each
+    unit sees only itself; in the nbrc (`neuromodulated`) the gates see all units.
+    Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), u_g (hidden,), U_g (hidden, hidden), b_c
+    (hidden,).
+    Source: Vecoven, Ernst, Drion 2021, A bio-inspired bistable recurrent cell, arXiv:2006.05252, equations
+    3-4; b_c, which is not in the paper and 0 unless `gate_init` or `forget_bias` says otherwise, holds the
+    time scale.
+
+    Attributes:
+        neuromodulated: whether the gates see all units.
+    """
+
+    keep: ClassVar[str] = "c"
+    neuromodulated: bool = False
+
+    def init(self, key: Key, inputs: int) -> Params:
+        """W of a, c, n; u or U of a and c; b_c."""
+        U = "ac" if self.neuromodulated else ""
+        params = gates(self.initializer, key, "acn", inputs, self.hidden, U=U, b="c")
+        if not self.neuromodulated:
+            u = jax.random.uniform(jax.random.fold_in(key, 1), (2, self.hidden), minval=-1.0)
+            params |= {"u_a": u[0], "u_c": u[1]}
+        return self.remember(params, key)
+
+    def gate_values(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> dict[str, Array]:
+        """The gate c, and a, which lies in (0, 2)."""
+        p, h = params, state
+        seen = {g: h @ p[f"U_{g}"] if self.neuromodulated else p[f"u_{g}"] * h for g in "ac"}
+        a = 1 + jnp.tanh(x @ p["W_a"] + seen["a"])
+        return {"a": a, "c": sigmoid(x @ p["W_c"] + seen["c"] + p["b_c"])}
+
+    def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
+        """One step of the equations above."""
+        h, gate = state, self.gate_values(params, state, x)
+        n = jnp.tanh(x @ params["W_n"] + gate["a"] * h)
+        return gate["c"] * h + (1 - gate["c"]) * n

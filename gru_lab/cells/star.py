@@ -1,0 +1,43 @@
+"""The STAckable Recurrent cell of Turkoglu et al. (2021)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import jax.numpy as jnp
+from jax.nn import sigmoid
+
+from gru_lab.cells.cell import register
+from gru_lab.cells.initializers import GatedCell, gates
+from gru_lab.typing import Array, Float, Key, Params
+
+
+@register("star")
+@dataclass(frozen=True)
+class STAR(GatedCell):
+    """STAR: a cell whose gradient keeps its size across layers as well as across time.
+
+        z  = tanh(x W_z + b_z)
+        k  = sigmoid(x W_k + h U_k + b_k)
+        h' = tanh((1 - k) * h + k * z)
+
+    Derived from the gradients of stacked LSTMs, which vanish with depth. k writes.
+    Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_k (hidden, hidden), b_g (hidden,).
+    Source: Turkoglu et al. 2021, Gating Revisited: Deep Multi-layer RNNs That Can Be Trained,
+    arXiv:1911.11033.
+    """
+
+    write: ClassVar[str] = "k"
+
+    def init(self, key: Key, inputs: int) -> Params:
+        """W, b of z and k, and U_k."""
+        return self.remember(gates(self.initializer, key, "zk", inputs, self.hidden, U="k"), key)
+
+    def gate_values(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> dict[str, Array]:
+        """The gate k."""
+        return {"k": sigmoid(x @ params["W_k"] + state @ params["U_k"] + params["b_k"])}
+
+    def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
+        """One step of the equations above."""
+        k = self.gate_values(params, state, x)["k"]
+        z = jnp.tanh(x @ params["W_z"] + params["b_z"])
+        return jnp.tanh((1 - k) * state + k * z)

@@ -1,0 +1,7 @@
+"""Flax NNX models: recurrent layers, networks, budgets."""
+
+from gru_lab.models.budget import hidden_for
+from gru_lab.models.network import Model, Network, Shape, count_parameters
+from gru_lab.models.recurrent import Recurrent
+
+__all__ = ["Model", "Network", "Recurrent", "Shape", "count_parameters", "hidden_for"]

@@ -1,0 +1,96 @@
+"""An experiment: everything that can change a number of a run, as one frozen dataclass."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+from gru_lab import cells, tasks
+from gru_lab.cells import Cell
+from gru_lab.models import Model, Shape
+from gru_lab.schema import Count, Schema, Size
+from gru_lab.tasks import Task
+from gru_lab.training import optimizers
+from gru_lab.training.optimizers import Optimizer
+
+
+@dataclass(frozen=True)
+class Training(Schema):
+    """How long, on how much, and when to stop.
+
+    `updates` of `batch` sequences; every `evaluate_every` updates the network is measured on `validation` sequences
+    (data tasks: their whole validation set) and the best parameters are kept; those are measured on `test` sequences
+    at the end. With `stop_when_solved` a member stops at the first evaluation that counts as solved.
+    """
+
+    group: ClassVar[str] = "training"
+
+    updates: Size = 5000
+    batch: Size = 32
+    evaluate_every: Size = 100
+    validation: Size = 500
+    test: Size = 2000
+    stop_when_solved: bool = True
+
+
+@dataclass(frozen=True)
+class Population(Schema):
+    """The members of a run: `seeds` of them, numbered from `first_seed`.
+
+    `placement`: `vmap` trains all at once, `map` one after the other, `devices` one after the other on each of the
+    devices at hand; `auto` is `vmap` on an accelerator, else `devices`. It changes the time, not the result.
+    """
+
+    group: ClassVar[str] = "population"
+
+    seeds: Size = 5
+    first_seed: Count = 0
+    # Not compared, hence not in the configuration's hash: two placements of an experiment are the same run.
+    placement: Literal["auto", "vmap", "map", "devices"] = field(default="auto", compare=False)
+
+
+@dataclass(frozen=True)
+class Experiment(Schema):
+    """A cell on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its record."""
+
+    cell: Cell
+    task: Task
+    model: Model = Model()
+    optimizer: Optimizer = optimizers.create("adam")  # noqa: RUF009 (frozen)
+    training: Training = Training()
+    population: Population = Population()
+
+    @cached_property
+    def shape(self) -> Shape:
+        """What the network must take in and give out."""
+        return Shape(self.task.inputs, self.task.outputs, self.task.symbols, self.task.readout)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The experiment as plain numbers and names, as `config.yaml` keeps it."""
+        named = {"cell": cells.name_of, "task": tasks.name_of, "optimizer": optimizers.name_of}
+        config = {}
+        for part in dataclasses.fields(self):
+            value = getattr(self, part.name)
+            name = {"name": named[part.name](value)} if part.name in named else {}
+            fields = (field.name for field in dataclasses.fields(value) if field.compare)
+            config[part.name] = name | {field: _plain(getattr(value, field)) for field in fields}
+        return config
+
+    @cached_property
+    def hash(self) -> str:
+        """Eight letters that change with any setting."""
+        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """The name of the run's folder: `gru-adding-1a2b3c4d`."""
+        names = (self.config[part]["name"].replace(":", ".") for part in ("cell", "task"))
+        return "-".join((*names, self.hash))
+
+
+def _plain(value: Any) -> Any:
+    """As JSON and YAML have it."""
+    return list(value) if isinstance(value, tuple) else value

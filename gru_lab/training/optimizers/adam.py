@@ -1,0 +1,21 @@
+"""Adam."""
+
+from dataclasses import dataclass
+
+import optax
+
+from gru_lab.schema import Probability
+from gru_lab.training.optimizers.optimizer import Optimizer, register
+
+
+@register("adam")
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    """Adaptive moments (Kingma & Ba 2015, arXiv:1412.6980)."""
+
+    b1: Probability = 0.9
+    b2: Probability = 0.999
+
+    def transformation(self) -> optax.GradientTransformation:
+        """`optax.adam`."""
+        return optax.adam(self.learning_rate, b1=self.b1, b2=self.b2)

@@ -1,0 +1,22 @@
+"""Adam with decoupled weight decay."""
+
+from dataclasses import dataclass
+
+import optax
+
+from gru_lab.schema import NonNegative, Probability
+from gru_lab.training.optimizers.optimizer import Optimizer, register
+
+
+@register("adamw")
+@dataclass(frozen=True)
+class AdamW(Optimizer):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
+
+    b1: Probability = 0.9
+    b2: Probability = 0.999
+    weight_decay: NonNegative = 1e-4
+
+    def transformation(self) -> optax.GradientTransformation:
+        """`optax.adamw`."""
+        return optax.adamw(self.learning_rate, b1=self.b1, b2=self.b2, weight_decay=self.weight_decay)
