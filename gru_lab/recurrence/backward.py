@@ -11,7 +11,7 @@ from gru_lab.recurrence.equations import Atom, Colour, Taps, inexact, live, resu
 from gru_lab.recurrence.split import CHEAP, Split
 from gru_lab.typing import Array
 
-Arrays = list[Array]
+Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
 class Backward:
@@ -85,7 +85,7 @@ class Backward:
         after = [jnp.broadcast_to(v, b.shape).astype(b.dtype) for v, b in zip(values, before, strict=False)]
         return after, values[len(before) :]
 
-    def known(self, after: Arrays, stored: Arrays) -> dict[Var, Array]:
+    def known(self, after: Arrays, stored: Arrays) -> dict[Var, Any]:
         """What need not be computed again, by the name that the split gives it."""
         pairs = zip([*self.after, *self.stored], [*after, *stored], strict=True)
         return {atom: value for atom, value in pairs if isinstance(atom, Var)}
@@ -97,7 +97,7 @@ class Backward:
         """Of an equation's operands, those that are no weights and no literals."""
         return [v for a, v in zip(use.invars, values, strict=True) if self.step.colour(a) > Colour.ONCE]
 
-    def gradients(self, once: Arrays, over_time: dict[Atom, Array]) -> tuple[list, list]:
+    def gradients(self, once: Arrays, over_time: dict[Atom, Any]) -> tuple[list, list]:
         """The gradients of the `once` values and of the wanted inputs, from what was emitted over time.
 
         The former are None where no gradient flows.
@@ -109,7 +109,7 @@ class Backward:
 
         weights = dict(zip(self.step.once_out, once, strict=True))
         totals = _Totals(self.split, over_time)
-        gradient: dict[Var, Array] = {}
+        gradient: dict[Var, Any] = {}
         for use, result, others in zip(self.uses, d_results, operands, strict=True):
             new = (
                 self._of_product(use, [over_time[other] for other in others], over_time[result[0]])
@@ -120,7 +120,7 @@ class Backward:
                 gradient[var] = gradient[var] + part if var in gradient else part
         return [gradient.get(var) for var in weights], d_inputs
 
-    def _of_product(self, use: JaxprEqn, others: Arrays, d_result: Array) -> dict[Var, Array] | None:
+    def _of_product(self, use: JaxprEqn, others: Arrays, d_result: Array) -> dict[Var, Any] | None:
         """Of `a W`: one product over time and batch, written so that neither factor is transposed."""
         plain = use.primitive.name == "dot_general" and len(others) == 1 and use.invars[1].aval.ndim == 2
         if not plain or use.params["dimension_numbers"] != (((1,), (0,)), ((), ())):
@@ -130,7 +130,7 @@ class Backward:
         product = jax.lax.dot_general(others[0], d_result, numbers, preferred_element_type=weight.aval.dtype)
         return {weight: product}
 
-    def _of_sum(self, use: JaxprEqn, totals: "_Totals", d_result: Var) -> dict[Var, Array] | None:
+    def _of_sum(self, use: JaxprEqn, totals: "_Totals", d_result: Var) -> dict[Var, Any] | None:
         """Of `a + b` with a bias `b` of shape (1, ...): the sum over time and batch."""
         biases = [a for a in use.invars if self._is_weight(a)]
         if use.primitive.name not in ("add", "add_any") or len(biases) != 1 or biases[0].aval.ndim != 2:
@@ -138,8 +138,8 @@ class Backward:
         return {biases[0]: totals.of(d_result)[None]} if biases[0].aval.shape[0] == 1 else None
 
     def _of_any(
-        self, use: JaxprEqn, weights: dict[Var, Array], others: Arrays, d_result: Arrays
-    ) -> dict[Var, Array]:
+        self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays
+    ) -> dict[Var, Any]:
         """Of any other equation: it is mapped over time, and pulled back once."""
         own = list(dict.fromkeys(atom for atom in use.invars if self._is_weight(atom)))
 
@@ -170,7 +170,7 @@ def _shapes(variables: Sequence[Var]) -> list[jax.ShapeDtypeStruct]:
 class _Totals:
     """Sums over time and batch, each array added up once, whatever slices of it are asked for."""
 
-    def __init__(self, split: Split, over_time: dict[Atom, Array]) -> None:
+    def __init__(self, split: Split, over_time: dict[Atom, Any]) -> None:
         self._split, self._over_time, self._sums = split, over_time, {}
 
     def of(self, var: Atom) -> Array:

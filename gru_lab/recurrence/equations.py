@@ -10,8 +10,6 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
-from gru_lab.typing import Array
-
 Environment = dict[Var, Any]
 Atom = Var | Literal
 
@@ -33,7 +31,7 @@ class CannotSplit(Exception):
 class Taps:
     """Zeros added to what some equations give: their cotangents are the cotangents of those results."""
 
-    def __init__(self, equations: Sequence[JaxprEqn], zeros: Sequence[Sequence[Array]]) -> None:
+    def __init__(self, equations: Sequence[JaxprEqn], zeros: Sequence[Sequence[Any]]) -> None:
         self._zeros = {id(eqn): zero for eqn, zero in zip(equations, zeros, strict=True)}
         self._values: dict[int, list[Any]] = {}
 
@@ -131,7 +129,7 @@ def lowered(closed: ClosedJaxpr, n: int, m: int, fused: bool) -> ClosedJaxpr:
     leaders = {id(group[0]): group for group in groups.values()}
     followers = {id(eqn) for group in groups.values() for eqn in group[1:]}
 
-    def rewritten(*values: Array) -> list[Array]:
+    def rewritten(*values: Any) -> list[Any]:
         env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *values], strict=True))
         known: dict[Any, Any] = {}  # what equal equations gave; the operands are kept, so that their ids stay theirs
         for eqn in equations:

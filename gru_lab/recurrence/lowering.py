@@ -1,22 +1,27 @@
 """How the work of a loop is laid out for the hardware: chosen from measurements, not from belief.
 
-`measurements.csv` beside this file holds what was measured, and `python experiments/lowering.py` measures again.
+`lowering.csv` beside this file holds the measurements behind the numbers below;
+`python experiments/lowering.py` measures them again.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gru_lab.recurrence.blocks import block_size
-from gru_lab.typing import Array
+
+SMALL_BATCH = 4  # up to here the products of the inputs leave the loop: they gain the most from being many
+LONG = 200  # from here on the states alone are stored: what a store saves is then spent on memory
+ROWS = 1024  # of one product over a block of steps
 
 
 @dataclass(frozen=True)
 class Lowering:
     """The layout of one loop.
 
-    Fields:
+    Attributes:
         fused: products of one operand with several weights are one product with the weights side by side.
-        hoist: the products of the inputs leave the forward loop; otherwise they run in it, where each needs no memory.
+        hoist: the work on the inputs leaves the forward loop; otherwise it runs in it, where it needs no memory.
         keep: `gates` stores what the backward loop reads; `states` computes it again, block by block.
         block: how many steps the backward pass treats at once.
     """
@@ -27,14 +32,9 @@ class Lowering:
     block: int
 
 
-def choose(lowering: str, keep: str, state: Sequence[Array], inputs: Sequence[Array]) -> Lowering:
-    """The layout for a state with leaves (batch, ...) and inputs with leaves (time, batch, ...)."""
+def choose(lowering: str, keep: str, inputs: Sequence[Any]) -> Lowering:
+    """The layout for inputs with leaves (time, batch, ...), where the user leaves it to us."""
     time, batch = inputs[0].shape[:2]
-    return Lowering(
-        fused=lowering != "separate",
-        hoist=HOIST,
-        keep=("states" if time >= 200 else "gates") if keep == "auto" else keep,
-        block=block_size(time, BLOCK),
-    )
-import os
-BLOCK=int(os.environ.get('BLOCK','32'));HOIST=bool(int(os.environ.get('HOIST','0')))
+    keep = keep if keep != "auto" else "states" if time >= LONG else "gates"
+    about = max(32, ROWS // max(batch, 1)) if keep == "states" else max(128, ROWS // max(batch, 1))
+    return Lowering(lowering != "separate", batch <= SMALL_BATCH, keep, block_size(time, about))

@@ -21,7 +21,7 @@ from gru_lab.recurrence.split import Split, visible
 from gru_lab.schema import Size
 from gru_lab.typing import Array, Params, State
 
-Arrays = list[Array]
+Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Sequential(Method):
         """See `Method.run`."""
         (weights, weights_tree), (leaves, state_tree) = jax.tree.flatten(params), jax.tree.flatten(state)
         inputs, inputs_tree = jax.tree.flatten(xs)
-        plan = choose(self.lowering, self.keep, leaves, inputs)
+        plan = choose(self.lowering, self.keep, inputs)
 
         def flat_step(weights: Arrays, inputs: Arrays, leaves: Arrays) -> Arrays:
             trees = zip((weights_tree, state_tree, inputs_tree), (weights, leaves, inputs), strict=True)

@@ -21,8 +21,7 @@ from gru_lab.recurrence.equations import Atom, Colour, Taps, colours, evaluate, 
 from gru_lab.typing import Array
 
 CHEAP = frozenset(  # computed again in the loop rather than carried there
-    "add add_any sub mul neg integer_pow square sign abs max min select_n eq ne lt le gt ge and or not "
-    "convert_element_type broadcast_in_dim reshape squeeze expand_dims copy stop_gradient".split()
+    ["add", "add_any", "sub", "mul", "neg", "integer_pow", "square", "sign", "abs", "max", "min", "select_n", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type", "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient"]
 )
 
 
@@ -115,7 +114,7 @@ class Split:
         weighs = self._among(eqn.invars, Colour.ONCE)  # stays in the bulk, where a weight's gradient is one sum
         return eqn.primitive.name in CHEAP and not weighs
 
-    def once(self, once: Sequence[Array]) -> list[Array]:
+    def once(self, once: Sequence[Any]) -> list[Any]:
         """What the bulk and the loop read of colour ONCE."""
         env = dict(zip([*self.constants, *self.once_in], [*self._constant_values, *once], strict=True))
         evaluate(self.part(Colour.ONCE), env)
@@ -124,25 +123,25 @@ class Split:
     def compute(
         self,
         wanted: Sequence[Atom],
-        once: Sequence[Array],
-        bulk: Sequence[Array],
-        known: Mapping[Var, Array] | None = None,
-    ) -> list[Array]:
+        once: Sequence[Any],
+        bulk: Sequence[Any],
+        known: Mapping[Var, Any] | None = None,
+    ) -> list[Any]:
         """These values of colour BULK (or ONCE); what is known beside the inputs is not computed again."""
         env = dict(zip([*self.once_out, *self.bulk_in], [*once, *bulk], strict=True)) | dict(known or {})
         evaluate(live(self.part(Colour.BULK), wanted, env), env)
         return [value_of(env, atom) for atom in wanted]
 
     def bulk(
-        self, once: Sequence[Array], bulk: Sequence[Array], known: Mapping[Var, Array] | None = None
-    ) -> tuple[list[Array], list[Array]]:
+        self, once: Sequence[Any], bulk: Sequence[Any], known: Mapping[Var, Any] | None = None
+    ) -> tuple[list[Any], list[Any]]:
         """What the loop reads of one step's inputs, and the early outputs."""
         values = self.compute([*self.crossing, *self.early], once, bulk, known)
         return values[: len(self.crossing)], values[len(self.crossing) :]
 
     def loop(
-        self, once: Sequence[Array], crossing: Sequence[Array], loop: Sequence[Array], taps: Taps | None = None
-    ) -> tuple[list[Array], list[Array]]:
+        self, once: Sequence[Any], crossing: Sequence[Any], loop: Sequence[Any], taps: Taps | None = None
+    ) -> tuple[list[Any], list[Any]]:
         """What the loop hands to its next step, and the late outputs."""
         variables = [*self.once_out, *self.crossing, *self.loop_in]
         env = dict(zip(variables, [*once, *crossing, *loop], strict=True))
@@ -151,18 +150,18 @@ class Split:
         return carry, [env[var] for var in self._late]
 
     def whole(
-        self, once: Sequence[Array], bulk: Sequence[Array], loop: Sequence[Array], taps: Taps | None = None
-    ) -> list[Array]:
+        self, once: Sequence[Any], bulk: Sequence[Any], loop: Sequence[Any], taps: Taps | None = None
+    ) -> list[Any]:
         """What the loop hands to its next step, computed in one go, nothing split."""
         env = dict(zip([*self.once_out, *self.bulk_in, *self.loop_in], [*once, *bulk, *loop], strict=True))
         evaluate([*self.part(Colour.BULK), *self.part(Colour.LOOP)], env, taps)
         return [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self._carry]
 
-    def emitted(self, once: Sequence[Array], early: Sequence[Array], late: Sequence[Array]) -> dict[Atom, Array]:
+    def emitted(self, once: Sequence[Any], early: Sequence[Any], late: Sequence[Any]) -> dict[Atom, Any]:
         """The emitted outputs over time, by variable, from the early and late values over time."""
         names = [*self.early, *self._late]
 
-        def one(values: list[Array]) -> list[Array]:
+        def one(values: list[Any]) -> list[Any]:
             env = dict(zip([*self.once_out, *names], [*once, *values], strict=True))
             for part, (whole, axis, start) in self.slices.items():
                 env[part] = jax.lax.slice_in_dim(env[whole], start, start + part.aval.shape[axis], axis=axis)
@@ -190,7 +189,7 @@ def _without_slices(equations: list[JaxprEqn], late: list[Var]) -> tuple[list[Va
     return [var for var in late if var not in slices], slices
 
 
-def visible(read: Callable[[Any], Array], state: Any) -> tuple[list[int], Callable[[Sequence[Array]], Array]]:
+def visible(read: Callable[[Any], Array], state: Any) -> tuple[list[int], Callable[[Sequence[Any]], Array]]:
     """The leaves of one example's state that `read` looks at, and `read` as a function of those alone."""
     leaves, tree = jax.tree.flatten(state)
     closed = jax.make_jaxpr(lambda leaves: read(jax.tree.unflatten(tree, leaves)))(leaves)
@@ -200,7 +199,7 @@ def visible(read: Callable[[Any], Array], state: Any) -> tuple[list[int], Callab
     }
     seen = [i for i, var in enumerate(jaxpr.invars) if var in used] or [0]
 
-    def look(leaves: Sequence[Array]) -> Array:
+    def look(leaves: Sequence[Any]) -> Array:
         env = dict(zip([*jaxpr.constvars, *(jaxpr.invars[i] for i in seen)], [*closed.consts, *leaves], strict=True))
         evaluate(live(jaxpr.eqns, jaxpr.outvars), env)
         return value_of(env, jaxpr.outvars[0])

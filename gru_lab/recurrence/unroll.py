@@ -83,6 +83,8 @@ def _unroll(
 
     # Masks are inputs of a wrapped step, so that a method knows nothing of them.
     counts = None if lengths is None else jnp.arange(time) < lengths[:, None]
+    if counts is not None:  # whatever stands in the padding, even NaN, must not reach a gradient
+        xs = jax.tree.map(lambda leaf: _padded(leaf, counts), xs)
     renews = resets
     if resets is not None and reverse:  # seen from behind, a segment begins before the next one's first step
         renews = jnp.concatenate([resets[:, 1:], jnp.zeros((batch, 1), bool)], axis=1)
