@@ -32,7 +32,7 @@ SHAPES: tuple[Shape, ...] = (
     (32, 784, 1, 128),
     (16, 1024, 32, 128),
 )
-COLUMNS = "cell batch time inputs hidden direction contender ms ratio low high temporaries_mb compile_s".split()
+COLUMNS = ["cell", "batch", "time", "inputs", "hidden", "direction", "contender", "ms", "ratio", "low", "high", "temporaries_mb", "compile_s"]
 JAX_PEERS = ("flax.nnx", "equinox", "keras", "haiku")
 
 

@@ -7,47 +7,88 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Var
 
-from gru_lab.recurrence.equations import Colour, Taps, inexact, results, value_of
-from gru_lab.recurrence.split import Split
+from gru_lab.recurrence.equations import Atom, Colour, Taps, inexact, live, results, value_of
+from gru_lab.recurrence.split import CHEAP, Split
 from gru_lab.typing import Array
 
-Arrays = list[Array]
+Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
 class Backward:
     """`d_state -> d_state` of the step before, split in its turn: its parameters are the step's parameters, its
     inputs all that the step read, its state the cotangent.
 
-    Where a weight meets the state, the cotangent of the result is all that the loop must give: after the loop the
-    weight's gradient is that equation, mapped over time, pulled back once. So the split emits the cotangents of
-    the crossing values and of those results, and the other operands of those equations.
+    Wherever a weight is used, the cotangent of the result is all that the loop must give: after it the weight's
+    gradient is one product over time and batch. So the split emits the cotangents of those results and of the
+    inputs that a gradient is `wanted` of, and the other operands of those equations.
     """
 
-    def __init__(self, step: Split, once: Arrays, crossing: Sequence[Any], state: Arrays, fused: bool) -> None:
-        self.step = step
-        self.uses = [eqn for eqn in step.part(Colour.LOOP) if any(map(self._is_weight, eqn.invars))]
-        self.smooth_state, self.smooth_crossing = _smooth(state), _smooth(crossing)
-        states, crossings = len(state), len(crossing)
-        self.crossings = crossings
+    def __init__(self, step: Split, wanted: Sequence[int], fused: bool, keep: str) -> None:
+        self.step, self.wanted = step, wanted
+        uses = [*step.part(Colour.BULK), *step.part(Colour.LOOP)]
+        self.uses = [eqn for eqn in uses if any(map(self._is_weight, eqn.invars))]
+        state_like, inputs_like, once_like = map(_shapes, (step.loop_in, step.bulk_in, step.once_out))
+        self.smooth = [i for i, leaf in enumerate(state_like) if inexact(leaf)]
+        self.states = states = len(state_like)
 
         def backward(once: Arrays, stored: Arrays, d_state: Arrays) -> Arrays:
-            state, crossing = stored[:states], stored[states:]
+            state, inputs = stored[:states], stored[states:]
 
-            def forward(smooth: Arrays, driven: Arrays, zeros: list[Arrays]) -> tuple[Arrays, Arrays]:
+            def forward(smooth: Arrays, driving: Arrays, zeros: list[Arrays]) -> tuple[Arrays, Any]:
                 taps = Taps(self.uses, zeros)
-                whole_crossing = replaced(crossing, self.smooth_crossing, driven)
-                after, _ = step.loop(once, whole_crossing, replaced(state, self.smooth_state, smooth), taps)
+                after = step.whole(once, replaced(inputs, wanted, driving), replaced(state, self.smooth, smooth), taps)
                 operands = [v for use in self.uses for v in self._others(use, taps.operands(use))]
-                return [after[i] for i in self.smooth_state], operands
+                return [after[i] for i in self.smooth], (operands, after)
 
             zeros = [[jnp.zeros(v.aval.shape, v.aval.dtype) for v in _outs(use)] for use in self.uses]
-            smooth, driven = [state[i] for i in self.smooth_state], [crossing[i] for i in self.smooth_crossing]
-            _, pull, operands = jax.vjp(forward, smooth, driven, zeros, has_aux=True)
-            d_before, d_crossing, d_results = pull(d_state)
-            return [*d_before, *d_crossing, *(d for ds in d_results for d in ds), *operands]
+            smooth, driving = [state[i] for i in self.smooth], [inputs[i] for i in wanted]
+            _, pull, (operands, after) = jax.vjp(forward, smooth, driving, zeros, has_aux=True)
+            d_before, d_inputs, d_results = pull(d_state)
+            return [*d_before, *d_inputs, *(d for ds in d_results for d in ds), *operands, *after]
 
-        d_state = [state[i] for i in self.smooth_state]
-        self.split = Split(backward, once, [*state, *crossing], d_state, carried=len(d_state), fused=fused)
+        d_like = [state_like[i] for i in self.smooth]
+        stored_like = [*state_like, *inputs_like]
+        self.split = Split(backward, once_like, stored_like, d_like, len(d_like), fused, exposed=states)
+        self.after = self.split.exposed
+        self._choose_stored(keep)
+
+    def _choose_stored(self, keep: str) -> None:
+        """What the forward loop keeps, beside the states, so that little is left to compute again."""
+        split = self.split
+        bulk = split.part(Colour.BULK)
+        from_state = set(split.bulk_in[: self.states])
+        for eqn in bulk:
+            if from_state.intersection(a for a in eqn.invars if isinstance(a, Var)):
+                from_state.update(eqn.outvars)
+        from_inputs = {var for eqn in bulk for var in eqn.outvars} - from_state
+        free = {*split.bulk_in, *from_inputs, *(a for a in self.after if isinstance(a, Var))}
+
+        def again(eqn: JaxprEqn, from_free: bool) -> bool:
+            return eqn.primitive.name in CHEAP or (from_free and eqn.primitive.name in ("tanh", "logistic", "exp"))
+
+        self.stored = split.frontier([*split.crossing, *split.early], free, again)[0] if keep == "gates" else []
+        forward = live(bulk, [*self.after, *self.stored])
+        read = [a for eqn in forward if eqn.outvars[0] in from_state for a in eqn.invars if isinstance(a, Var)]
+        self._hoisted = [var for var in dict.fromkeys(read) if var in from_inputs]
+
+    def hoist(self, known_once: Arrays, inputs: Arrays) -> Arrays:
+        """What one step forward needs that depends on its inputs alone."""
+        nothing = [None] * self.states
+        return self.split.compute(self._hoisted, known_once, [*nothing, *inputs])
+
+    def step_forward(
+        self, known_once: Arrays, inputs: Arrays, hoisted: Arrays, before: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """One step forward that keeps what the way back needs: the state after it, and the stored values."""
+        known = dict(zip(self._hoisted, hoisted, strict=True)) if hoisted else {}
+        values = self.split.compute([*self.after, *self.stored], known_once, [*before, *inputs], known)
+        after = [jnp.broadcast_to(v, b.shape).astype(b.dtype) for v, b in zip(values, before, strict=False)]
+        return after, values[len(before) :]
+
+    def known(self, after: Arrays, stored: Arrays) -> dict[Var, Any]:
+        """What need not be computed again, by the name that the split gives it."""
+        pairs = zip([*self.after, *self.stored], [*after, *stored], strict=True)
+        return {atom: value for atom, value in pairs if isinstance(atom, Var)}
 
     def _is_weight(self, atom: Any) -> bool:
         return isinstance(atom, Var) and self.step.colour(atom) == Colour.ONCE and inexact(atom.aval)
@@ -56,28 +97,50 @@ class Backward:
         """Of an equation's operands, those that are no weights and no literals."""
         return [v for a, v in zip(use.invars, values, strict=True) if self.step.colour(a) > Colour.ONCE]
 
-    def gradients(self, once: Arrays, emitted: Arrays) -> tuple[list, list]:
-        """The cotangents of the step's `once` and `crossing` values, from what was emitted over time.
+    def gradients(self, once: Arrays, over_time: dict[Atom, Any]) -> tuple[list, list]:
+        """The gradients of the `once` values and of the wanted inputs, from what was emitted over time.
 
-        Both are None where no gradient flows.
+        The former are None where no gradient flows.
         """
-        rest = iter(emitted)
-        d_crossing: list[Any] = [None] * self.crossings
-        for i in self.smooth_crossing:
-            d_crossing[i] = next(rest)
-        d_results = [[next(rest) for _ in _outs(use)] for use in self.uses]
-        operands = [[next(rest) for _ in self._others(use, use.invars)] for use in self.uses]
+        names = iter(self.split.outputs)
+        d_inputs = [over_time[next(names)] for _ in self.wanted]
+        d_results = [[next(names) for _ in _outs(use)] for use in self.uses]
+        operands = [[next(names) for _ in self._others(use, use.invars)] for use in self.uses]
 
         weights = dict(zip(self.step.once_out, once, strict=True))
-        total: dict[Var, Array] = {}
-        for use, d_result, others in zip(self.uses, d_results, operands, strict=True):
-            for var, gradient in self._weight_gradient(use, weights, others, d_result).items():
-                total[var] = total[var] + gradient if var in total else gradient
-        return [total.get(var) for var in weights], d_crossing
+        totals = _Totals(self.split, over_time)
+        gradient: dict[Var, Any] = {}
+        for use, result, others in zip(self.uses, d_results, operands, strict=True):
+            new = (
+                self._of_product(use, [over_time[other] for other in others], over_time[result[0]])
+                or self._of_sum(use, totals, result[0])
+                or self._of_any(use, weights, [over_time[other] for other in others], [over_time[r] for r in result])
+            )
+            for var, part in new.items():
+                gradient[var] = gradient[var] + part if var in gradient else part
+        return [gradient.get(var) for var in weights], d_inputs
 
-    def _weight_gradient(
-        self, use: JaxprEqn, weights: dict[Var, Array], others: Arrays, d_result: Arrays
-    ) -> dict[Var, Array]:
+    def _of_product(self, use: JaxprEqn, others: Arrays, d_result: Array) -> dict[Var, Any] | None:
+        """Of `a W`: one product over time and batch, written so that neither factor is transposed."""
+        plain = use.primitive.name == "dot_general" and len(others) == 1 and use.invars[1].aval.ndim == 2
+        if not plain or use.params["dimension_numbers"] != (((1,), (0,)), ((), ())):
+            return None
+        weight = use.invars[1]
+        numbers = (((0, 1), (0, 1)), ((), ()))
+        product = jax.lax.dot_general(others[0], d_result, numbers, preferred_element_type=weight.aval.dtype)
+        return {weight: product}
+
+    def _of_sum(self, use: JaxprEqn, totals: "_Totals", d_result: Var) -> dict[Var, Any] | None:
+        """Of `a + b` with a bias `b` of shape (1, ...): the sum over time and batch."""
+        biases = [a for a in use.invars if self._is_weight(a)]
+        if use.primitive.name not in ("add", "add_any") or len(biases) != 1 or biases[0].aval.ndim != 2:
+            return None
+        return {biases[0]: totals.of(d_result)[None]} if biases[0].aval.shape[0] == 1 else None
+
+    def _of_any(
+        self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays
+    ) -> dict[Var, Any]:
+        """Of any other equation: it is mapped over time, and pulled back once."""
         own = list(dict.fromkeys(atom for atom in use.invars if self._is_weight(atom)))
 
         def over_time(values: Arrays) -> Arrays:
@@ -100,9 +163,24 @@ def _outs(use: JaxprEqn) -> list[Var]:
     return [var for var in use.outvars if inexact(var.aval)]
 
 
-def _smooth(values: Sequence[Any]) -> list[int]:
-    """Which of these a gradient can flow through."""
-    return [i for i, value in enumerate(values) if inexact(value)]
+def _shapes(variables: Sequence[Var]) -> list[jax.ShapeDtypeStruct]:
+    return [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in variables]
+
+
+class _Totals:
+    """Sums over time and batch, each array added up once, whatever slices of it are asked for."""
+
+    def __init__(self, split: Split, over_time: dict[Atom, Any]) -> None:
+        self._split, self._over_time, self._sums = split, over_time, {}
+
+    def of(self, var: Atom) -> Array:
+        """The sum of that emitted value over its first two axes."""
+        if var in self._split.slices:
+            whole, axis, start = self._split.slices[var]
+            return jax.lax.slice_in_dim(self.of(whole), start, start + var.aval.shape[axis], axis=axis - 1)
+        if var not in self._sums:
+            self._sums[var] = self._over_time[var].sum(0).sum(0)
+        return self._sums[var]
 
 
 def replaced(values: Sequence[Any], where: Sequence[int], new: Sequence[Any]) -> list[Any]:

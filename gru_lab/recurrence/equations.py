@@ -1,15 +1,14 @@
 """Jaxprs as lists of equations: tracing, colouring, evaluating them, and writing their products in a faster order."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
-
-from gru_lab.typing import Array
 
 Environment = dict[Var, Any]
 Atom = Var | Literal
@@ -32,7 +31,7 @@ class CannotSplit(Exception):
 class Taps:
     """Zeros added to what some equations give: their cotangents are the cotangents of those results."""
 
-    def __init__(self, equations: Sequence[JaxprEqn], zeros: Sequence[Sequence[Array]]) -> None:
+    def __init__(self, equations: Sequence[JaxprEqn], zeros: Sequence[Sequence[Any]]) -> None:
         self._zeros = {id(eqn): zero for eqn, zero in zip(equations, zeros, strict=True)}
         self._values: dict[int, list[Any]] = {}
 
@@ -92,14 +91,14 @@ def trace(function: Callable, *args: Any) -> ClosedJaxpr:
     return closed
 
 
-def live(jaxpr: Jaxpr) -> list[JaxprEqn]:
-    """The equations that some output depends on, in order."""
-    wanted = {atom for atom in jaxpr.outvars if isinstance(atom, Var)}
+def live(equations: Sequence[JaxprEqn], wanted: Iterable[Atom], known: Container[Var] = ()) -> list[JaxprEqn]:
+    """Those equations, in order, that the wanted values depend on, given that some values are known."""
+    missing = {atom for atom in wanted if isinstance(atom, Var) and atom not in known}
     kept = []
-    for eqn in reversed(jaxpr.eqns):
-        if wanted.intersection(eqn.outvars):
+    for eqn in reversed(equations):
+        if missing.intersection(eqn.outvars):
             kept.append(eqn)
-            wanted |= {atom for atom in eqn.invars if isinstance(atom, Var)}
+            missing |= {atom for atom in eqn.invars if isinstance(atom, Var) and atom not in known}
     return kept[::-1]
 
 
@@ -121,7 +120,7 @@ def lowered(closed: ClosedJaxpr, n: int, m: int, fused: bool) -> ClosedJaxpr:
     """
     jaxpr = closed.jaxpr
     colour = colours(jaxpr, n, m)
-    equations = sorted(live(jaxpr), key=lambda eqn: colour[eqn.outvars[0]])  # stable: the order stays a valid one
+    equations = sorted(live(jaxpr.eqns, jaxpr.outvars), key=lambda eqn: colour[eqn.outvars[0]])  # stable: the order stays a valid one
     groups: dict[Any, list[JaxprEqn]] = {}
     for eqn in equations:
         key = _product_key(eqn, colour)
@@ -130,13 +129,17 @@ def lowered(closed: ClosedJaxpr, n: int, m: int, fused: bool) -> ClosedJaxpr:
     leaders = {id(group[0]): group for group in groups.values()}
     followers = {id(eqn) for group in groups.values() for eqn in group[1:]}
 
-    def rewritten(*values: Array) -> list[Array]:
+    def rewritten(*values: Any) -> list[Any]:
         env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *values], strict=True))
+        known: dict[Any, Any] = {}  # what equal equations gave; the operands are kept, so that their ids stay theirs
         for eqn in equations:
             if id(eqn) in leaders:
                 _product(leaders[id(eqn)], env)
             elif id(eqn) not in followers:
-                evaluate([eqn], env)
+                twin = (eqn.primitive, str(eqn.params), *(id(value_of(env, atom)) for atom in eqn.invars))
+                if twin not in known:
+                    known[twin] = [value_of(env, atom) for atom in eqn.invars], results(eqn, [*map(partial(value_of, env), eqn.invars)])
+                env.update(zip(eqn.outvars, known[twin][1], strict=True))
         return [value_of(env, atom) for atom in jaxpr.outvars]
 
     return jax.make_jaxpr(rewritten)(*closed.in_avals)

@@ -2,47 +2,49 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
+from jax.custom_derivatives import SymbolicZero
 
 from gru_lab.recurrence.backward import Backward, replaced
+from gru_lab.recurrence.blocks import cut, join, scan_blocks
 from gru_lab.recurrence.equations import CannotSplit, inexact
+from gru_lab.recurrence.lowering import Lowering, choose
 from gru_lab.recurrence.method import Method, Read, Step
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.split import Split, visible
-from gru_lab.schema import Range, Size
+from gru_lab.schema import Size
 from gru_lab.typing import Array, Params, State
 
-Arrays = list[Array]
+Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
 @dataclass(frozen=True)
 class Sequential(Method):
-    """`lax.scan` over the part of the step that needs the state; everything else for all time steps at once.
+    """`lax.scan` over the part of the step that needs the state; everything else for many time steps at once.
 
-    Forward, what depends on inputs only (`x W`) can be one product over time. Backward, block of steps after block:
-    all that the forward pass computed is recomputed from the stored states for the whole block at once; the loop
-    holds only the cotangent of the state; and every weight gradient is one product over time and batch.
-
-    A step that cannot be split runs as `Reference()`, with a warning that says why.
+    Backward, the loop holds only the cotangent of the state. What the forward pass computed is stored or computed
+    again for a block of steps at once, and every weight gradient is one product over time and batch.
+    A step with side effects cannot be split: it runs as `Reference()`, with a warning that says why.
 
     Fields:
-        unroll: how many steps the compiled loop takes at a time (`lax.scan`).
-        remat_every: store the state only every so many steps and run forward again from there in the backward
-            pass: memory O(T/k + k) instead of O(T).
-        lowering: whether products of one operand with several weights are one product, and whether the products
-            of the inputs leave the loop; `auto` chooses by size.
+        unroll: how many steps the compiled loop takes at a time (as in `lax.scan`).
+        remat_every: store the state only every so many steps, and run forward again from there in the backward
+            pass: memory O(T/k + k) instead of O(T), for a third more time.
+        lowering: how the work is laid out for the hardware (see `lowering.py`); `auto` chooses by backend and size.
+        keep: what the forward pass stores for the backward pass: the gates, or only the states, from which the gates
+            are computed again: less memory, a little more time; `auto` keeps gates of short sequences.
     """
 
     unroll: Size = 1
-    remat_every: Annotated[int, Range(1)] | None = None
+    remat_every: Size | None = None
     lowering: Literal["auto", "fused", "separate"] = "auto"
+    keep: Literal["auto", "gates", "states"] = "auto"
 
     def run(
         self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool
@@ -50,20 +52,20 @@ class Sequential(Method):
         """See `Method.run`."""
         (weights, weights_tree), (leaves, state_tree) = jax.tree.flatten(params), jax.tree.flatten(state)
         inputs, inputs_tree = jax.tree.flatten(xs)
+        plan = choose(self.lowering, self.keep, inputs)
 
         def flat_step(weights: Arrays, inputs: Arrays, leaves: Arrays) -> Arrays:
             trees = zip((weights_tree, state_tree, inputs_tree), (weights, leaves, inputs), strict=True)
             return jax.tree.leaves(jax.vmap(step, (None, 0, 0))(*(jax.tree.unflatten(*pair) for pair in trees)))
 
         try:
-            fused = self.lowering != "separate"
-            split = Split(flat_step, weights, _one(inputs), leaves, len(leaves), fused)
+            split = Split(flat_step, weights, _one(inputs), leaves, len(leaves), plan.fused)
         except CannotSplit as why:
             warnings.warn(f"this step runs as plain lax.scan: {why}", stacklevel=3)
             return Reference().run(step, read, params, state, xs, reverse)
 
         seen, look = visible(read, jax.tree.map(lambda leaf: _one([leaf])[0], state))
-        loop = _Loop(self, split, tuple(seen), reverse)
+        loop = _Loop(self, plan, split, tuple(seen), reverse)
         final, states = _recur(loop, split.once(weights), inputs, leaves)
         return jax.tree.unflatten(state_tree, final), jax.vmap(jax.vmap(look))(states)
 
@@ -73,26 +75,35 @@ class _Loop:
     """What is fixed before the loop runs: the method, the split step, the state leaves that are read, the direction."""
 
     method: Sequential
+    plan: Lowering
     split: Split
     seen: tuple[int, ...]
     reverse: bool
+    _backward: dict[tuple[int, ...], Backward] = field(default_factory=dict)
+
+    def backward(self, wanted: tuple[int, ...]) -> Backward:
+        """The step backwards, with the gradients of those inputs."""
+        if wanted not in self._backward:
+            self._backward[wanted] = Backward(self.split, wanted, self.plan.fused, self.plan.keep)
+        return self._backward[wanted]
 
     def scan(self, body: Callable, carry: Any, xs: Any, backwards: bool = False) -> tuple[Any, Any]:
         """`lax.scan` over time, in the loop's direction or against it."""
         return lax.scan(body, carry, xs, reverse=self.reverse != backwards, unroll=self.method.unroll)
 
-    def forward(self, once: Arrays, inputs: Arrays, state: Arrays, keep: Callable) -> tuple[Arrays, Any]:
-        """The final state, and over time what `keep(state before, state after)` keeps."""
-        hoist = True
+    def forward(self, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
+        """The final state, and over time those of its leaves that are read."""
 
-        def advance(before: Arrays, inputs: Arrays) -> tuple[Arrays, Any]:
-            crossing = inputs if hoist else self.split.bulk(once, inputs)[0]
+        def advance(before: Arrays, crossing: Arrays) -> tuple[Arrays, Arrays]:
+            crossing = crossing if self.plan.hoist else self.split.bulk(once, crossing)[0]
             after, _ = self.split.loop(once, crossing, before)
-            return after, keep(before, after)
+            return after, [after[i] for i in self.seen]
 
-        if hoist:
-            inputs = jax.vmap(self.split.bulk, (None, 0))(once, inputs)[0]
-        return self.scan(advance, state, inputs)
+        return self.scan(advance, state, self.hoisted(once, inputs) if self.plan.hoist else inputs)
+
+    def hoisted(self, once: Arrays, inputs: Arrays) -> Arrays:
+        """What the loop reads of the inputs, for all steps at once."""
+        return jax.vmap(self.split.bulk, (None, 0))(once, inputs)[0]
 
     def after(self, before: Array, final: Array) -> Array:
         """The state after every step, from the one before every step."""
@@ -103,61 +114,90 @@ class _Loop:
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _recur(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
     """The final state, and over time those of its leaves that are read."""
-    return loop.forward(once, inputs, state, lambda _, after: [after[i] for i in loop.seen])
+    return loop.forward(once, inputs, state)
 
 
-def _recur_forward(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Any, Any]:
-    final, before = loop.forward(once, inputs, state, lambda before, _: before)
-    return (final, [loop.after(before[i], final[i]) for i in loop.seen]), (once, inputs, state, before)
+def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
+    wanted = [x.perturbed and inexact(x.value) for x in inputs]
+    once, inputs, state = ([x.value for x in xs] for xs in (once, inputs, state))
+    shape = [() if want else None for want in wanted]  # the structure tells the way back what is wanted
+    if loop.method.remat_every is None:
+        backward = loop.backward(tuple(i for i, want in enumerate(wanted) if want))
+        final, (before, stored) = _forward_keeping(loop, backward, once, inputs, state)
+        seen = [loop.after(before[i], final[i]) for i in loop.seen]
+        return (final, seen), (once, inputs, final, (before, stored), shape)
+
+    def block(state: Arrays, inputs: Arrays) -> tuple[Arrays, tuple[Arrays, Arrays]]:
+        after, seen = loop.forward(once, inputs, state)
+        return after, (state, seen)
+
+    parts = cut(inputs, loop.method.remat_every, loop.reverse)
+    final, outs = scan_blocks(block, state, parts, reverse=loop.reverse, rest_first=False)
+    starts, seen = ([None if part is None else part[k] for part in outs] for k in (0, 1))
+    return (final, join(seen, loop.reverse)), (once, inputs, final, starts, shape)
 
 
-def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Arrays, Arrays]) -> tuple[Any, Any, Any]:
-    once, inputs, state, before = residuals
+def _forward_keeping(
+    loop: _Loop, backward: Backward, once: Arrays, inputs: Arrays, state: Arrays
+) -> tuple[Arrays, tuple[Arrays, Arrays]]:
+    """The final state, and over time the state before each step and the values stored for the way back."""
+    known_once = backward.split.once(once)
+
+    def advance(before: Arrays, inputs: tuple[Arrays, Arrays]) -> tuple[Arrays, tuple[Arrays, Arrays]]:
+        after, stored = backward.step_forward(known_once, *inputs, before)
+        return after, (before, stored)
+
+    hoisted = jax.vmap(backward.hoist, (None, 0))(known_once, inputs) if loop.plan.hoist else []
+    return loop.scan(advance, state, (inputs, hoisted))
+
+
+def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) -> tuple[Any, Any, Any]:
+    once, inputs, final, memory, shape = residuals
     d_final, d_seen = cotangents
-    crossing = jax.eval_shape(lambda once, inputs: loop.split.bulk(once, inputs)[0], once, _one(inputs))
-    backward = Backward(loop.split, once, crossing, state, loop.method.lowering != "separate")
-    smooth, smooth_inputs = backward.smooth_state, [i for i, x in enumerate(inputs) if inexact(x)]
-    seen = [(k, smooth.index(i)) for k, i in enumerate(loop.seen) if i in smooth]  # of d_seen, of d_state
+    wanted = tuple(i for i, want in enumerate(shape) if want is not None)
+    backward = loop.backward(wanted)
+    smooth = backward.smooth
+    seen = [(i, d) for i, d in zip(loop.seen, d_seen, strict=True) if not isinstance(d, SymbolicZero)]
+    places, d_seen = [smooth.index(i) for i, _ in seen], [d for _, d in seen]
+    known_once = backward.split.once(once)
+    remat = loop.method.remat_every
 
-    def block(carry: tuple[Arrays, Arrays], inputs: Arrays, before: Arrays, d_seen: Arrays) -> tuple[Any, Arrays]:
-        """Backwards through some steps: everything but the cotangent for all of them at once."""
-        d_state, d_once = carry
-        time = inputs[0].shape[0]
+    def block(carry: Any, steps: Any) -> tuple[Any, Arrays]:
+        """Backwards through some steps: everything but the cotangent of the state for all of them at once."""
+        d_state, d_once, final = carry
+        inputs, d_seen, memory = steps
+        if remat is not None:
+            final, memory = _forward_keeping(loop, backward, once, inputs, memory)
+        before, stored = memory
+        after = [loop.after(b, f) for b, f in zip(before, final, strict=True)]
 
-        def drive(once: Arrays, smooth: Arrays) -> Arrays:
-            return jax.vmap(loop.split.bulk, (None, 0))(once, replaced(inputs, smooth_inputs, smooth))[0]
-
-        crossing, pull = jax.vjp(drive, once, [inputs[i] for i in smooth_inputs])
-        known = backward.split.once(once)
-        passed, early = jax.vmap(backward.split.bulk, (None, 0))(known, [*before, *crossing])
+        def bulk(before: Arrays, inputs: Arrays, after: Arrays, stored: Arrays) -> tuple[Arrays, Arrays]:
+            return backward.split.bulk(known_once, [*before, *inputs], backward.known(after, stored))
 
         def retreat(d_state: Arrays, step: tuple[Arrays, Arrays]) -> tuple[Arrays, Arrays]:
             passed, d_seen = step
-            for k, i in seen:
-                d_state = replaced(d_state, [i], [d_state[i] + d_seen[k]])
-            return backward.split.loop(known, passed, d_state)
+            d_state = replaced(d_state, places, [d_state[i] + d for i, d in zip(places, d_seen, strict=True)])
+            return backward.split.loop(known_once, passed, d_state)
 
+        passed, early = jax.vmap(bulk)(before, inputs, after, stored)
         d_state, late = loop.scan(retreat, d_state, (passed, d_seen), backwards=True)
-        d_used, d_crossing = backward.gradients(once, backward.split.emitted(known, early, late, time))
-        d_driven, d_inputs = pull([_cotangent(c, d) for c, d in zip(crossing, d_crossing, strict=True)])
-        d_once = [
-            total if total is None else total + driven if used is None else total + driven + used
-            for total, driven, used in zip(d_once, d_driven, d_used, strict=True)
-        ]
-        return (d_state, d_once), d_inputs
+        d_used, d_inputs = backward.gradients(once, backward.split.emitted(known_once, early, late))
+        d_once = [a if b is None else a + b for a, b in zip(d_once, d_used, strict=True)]
+        return (d_state, d_once, jax.tree.map(lambda b: b[-1 if loop.reverse else 0], before)), d_inputs
 
-    carry = [d_final[i] for i in smooth], [jnp.zeros_like(v) if inexact(v) else None for v in once]
-    (d_state, d_once), d_inputs = block(carry, inputs, before, d_seen)
-    nothing = [None] * len(inputs)
-    return d_once, replaced(nothing, smooth_inputs, d_inputs), replaced([None] * len(state), smooth, d_state)
+    d_state = [jnp.zeros_like(final[i]) if isinstance(d_final[i], SymbolicZero) else d_final[i] for i in smooth]
+    d_once = [jnp.zeros_like(value) if inexact(value) else None for value in once]
+    size = remat or loop.plan.block
+    inputs_parts, d_seen_parts = (cut(x, size, loop.reverse, like=inputs) for x in (inputs, d_seen))
+    memory_parts = cut(memory, size, loop.reverse, like=inputs) if remat is None else memory
+    parts = [None if p[0] is None else p for p in zip(inputs_parts, d_seen_parts, memory_parts, strict=True)]
+    carry, outs = scan_blocks(block, (d_state, d_once, final), parts, reverse=not loop.reverse, rest_first=True)
+    d_state, d_once, _ = carry
+    d_inputs = replaced([None] * len(inputs), wanted, join(outs, loop.reverse))
+    return d_once, d_inputs, replaced([None] * len(final), smooth, d_state)
 
 
-_recur.defvjp(_recur_forward, _recur_backward)
-
-
-def _cotangent(value: Array, d_value: Array | None) -> Any:
-    """A cotangent for `jax.vjp`: of the type float0 where no gradient flows."""
-    return np.zeros(value.shape, jax.dtypes.float0) if d_value is None else d_value
+_recur.defvjp(_recur_forward, _recur_backward, symbolic_zeros=True)
 
 
 def _one(leaves: Arrays) -> list[jax.ShapeDtypeStruct]:

@@ -1,11 +1,15 @@
 """`unroll`: a cell over a batch of sequences."""
 
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 
 from gru_lab.cells import Cell
+from gru_lab.recurrence.checks import check_lengths, check_params, check_resets, check_state, check_step
+from gru_lab.recurrence.gates import gates
 from gru_lab.recurrence.method import Method
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.schema import UserError
@@ -21,8 +25,9 @@ def unroll(
     lengths: Int[Array, " B"] | None = None,
     resets: Bool[Array, "B T"] | None = None,
     reverse: bool = False,
+    trace: bool = False,
     method: Method = Sequential(),  # noqa: B008 (frozen)
-) -> tuple[State, Float[Array, "B T O"]]:
+) -> tuple[State, Float[Array, "B T O"]] | tuple[State, Float[Array, "B T O"], dict[str, Array]]:
     """Run a cell over sequences: `final_state, hs = unroll(cell, params, xs)`.
 
     Args:
@@ -35,29 +40,51 @@ def unroll(
         resets: true where a new sequence begins inside a row: the state is the initial one before that step.
         reverse: run from the last step to the first; outputs stand where their inputs stand. Segments marked by
             `resets` stay apart in this direction too.
+        trace: also return what `step` computes on its way.
         method: how the steps are run.
 
     Returns:
-        The state after the last step, leaves (batch, ...), and the outputs `hs` (batch, time, outputs).
+        The state after the last step, leaves (batch, ...), and the outputs `hs` (batch, time, outputs). With `trace`
+        also a dictionary of the local variables of `cell.step` (gates, candidates) and of the state after every
+        step, `{"r": (batch, time, hidden), ..., "state": ...}`.
 
     Raises:
-        UserError: if the batch or time axes of the arguments do not agree.
+        UserError: if an argument does not fit the others or the cell, if a length is not within the sequence, if
+            parameters are not finite (where their values are known), or if `cell.step` gives back another structure,
+            shape or dtype than it got.
     """
     batch, time = _batch_and_time(xs)
-    initial = cell.initial_state(params)
+    check_params(params)
+    check_lengths(lengths, batch, time)
+    check_resets(resets, batch, time)
+    initial = jax.tree.map(jnp.asarray, cell.initial_state(params))
     if state is None:
         state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (batch, *jnp.shape(leaf))), initial)
-    elif jax.tree.structure(state) != jax.tree.structure(initial):
-        raise UserError(
-            f"state has the structure {jax.tree.structure(state)}: this cell's is {jax.tree.structure(initial)}"
-        )
-    if lengths is not None and lengths.shape != (batch,):
-        raise UserError(f"lengths has shape {lengths.shape}: it must be ({batch},), one length a sequence")
-    if resets is not None and resets.shape != (batch, time):
-        raise UserError(f"resets has shape {resets.shape}: it must be ({batch}, {time}), one a sequence and step")
+    check_state(state, initial, batch)
+    check_step(cell, params, initial, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), xs))
+    return _unroll(params, xs, state, lengths, resets, cell=cell, reverse=reverse, trace=trace, method=method)
+
+
+@partial(jax.jit, static_argnames=("cell", "reverse", "trace", "method"))
+def _unroll(
+    params: Params,
+    xs: Any,
+    state: State,
+    lengths: Array | None,
+    resets: Array | None,
+    *,
+    cell: Cell,
+    reverse: bool,
+    trace: bool,
+    method: Method,
+) -> Any:
+    """`unroll` after its checks; compiled once for equal shapes, also where the caller compiles nothing."""
+    batch, time = _batch_and_time(xs)
 
     # Masks are inputs of a wrapped step, so that a method knows nothing of them.
     counts = None if lengths is None else jnp.arange(time) < lengths[:, None]
+    if counts is not None:  # whatever stands in the padding, even NaN, must not reach a gradient
+        xs = jax.tree.map(lambda leaf: _padded(leaf, counts), xs)
     renews = resets
     if resets is not None and reverse:  # seen from behind, a segment begins before the next one's first step
         renews = jnp.concatenate([resets[:, 1:], jnp.zeros((batch, 1), bool)], axis=1)
@@ -70,9 +97,36 @@ def unroll(
         return new if count is None else _where(count, new, state)
 
     time_major = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (xs, counts, renews))
-    final, hs = method.run(step, cell.read, params, state, time_major, reverse)
-    hs = jnp.swapaxes(hs, 0, 1)
-    return final, hs if counts is None else jnp.where(counts[..., None], hs, 0)
+    read = (lambda state: ravel_pytree(state)[0]) if trace else cell.read
+    final, outputs = method.run(step, read, params, state, time_major, reverse)
+    hs = jnp.swapaxes(outputs, 0, 1)
+    if not trace:
+        return final, _padded(hs, counts)
+
+    states = jax.vmap(jax.vmap(ravel_pytree(jax.tree.map(lambda leaf: leaf[0], state))[1]))(hs)
+    before = jax.tree.map(partial(_before, reverse), state, states)
+    if renews is not None:
+        initial = jax.vmap(lambda _: cell.initial_state(params))(jnp.arange(batch))
+        before = jax.tree.map(lambda b, i: jnp.where(_wide(renews, b), i[:, None], b), before, initial)
+    seen = gates(cell, params, before, xs)
+    hs, seen = jax.vmap(jax.vmap(cell.read))(states), seen | {"state": states}
+    return final, _padded(hs, counts), jax.tree.map(lambda leaf: _padded(leaf, counts), seen)
+
+
+def _padded(leaf: Array, counts: Array | None) -> Array:
+    """Zero where a step does not count."""
+    return leaf if counts is None else jnp.where(_wide(counts, leaf), leaf, jnp.zeros_like(leaf))
+
+
+def _wide(mask: Array, leaf: Array) -> Array:
+    """A mask (batch, time) with as many axes as `leaf` (batch, time, ...)."""
+    return mask.reshape(*mask.shape, *(1,) * (leaf.ndim - 2))
+
+
+def _before(reverse: bool, start: Array, after: Array) -> Array:
+    """The state before each step (batch, time, ...), from the first one and those after each."""
+    start = start[:, None]
+    return jnp.concatenate([after[:, 1:], start] if reverse else [start, after[:, :-1]], axis=1)
 
 
 def _where(condition: Array, new: State, old: State) -> State:

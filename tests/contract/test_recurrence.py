@@ -1,0 +1,94 @@
+"""Every registered cell, run by `Sequential`, gives the numbers and gradients of a plain `lax.scan`."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gru_lab import cells, unroll
+from gru_lab.recurrence import Reference, Sequential
+
+BATCH, TIME, INPUTS, HIDDEN = 3, 7, 2, 4
+VARIANTS = [
+    ("gru", {"reset": "before"}),
+    ("lstm", {"peephole": True}),
+    ("rnn", {"nonlinearity": "relu"}),
+]
+METHODS = [
+    Sequential(keep="gates"),
+    Sequential(keep="states", lowering="separate"),
+    Sequential(remat_every=3),
+    Sequential(unroll=2, keep="gates", lowering="separate"),
+]
+
+
+def problem(cell, seed=0):
+    """Parameters away from their initial values, a start state and inputs, all float64."""
+    draw = np.random.default_rng(seed)
+    params = jax.tree.map(lambda a: jnp.asarray(a + 0.1 * draw.standard_normal(a.shape)), drawn(cell))
+    state = jax.tree.map(lambda a: near(a, draw, (BATCH, *a.shape)), cell.initial_state(params))
+    return params, state, jnp.asarray(draw.standard_normal((BATCH, TIME, INPUTS)))
+
+
+def drawn(cell):
+    return jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), cell.init(jax.random.key(1), INPUTS))
+
+
+def near(start, draw, shape):
+    """States near the initial one: a start state must be one that the cell can be in."""
+    noise = 0.3 * draw.standard_normal(shape) if jnp.issubdtype(start.dtype, jnp.inexact) else jnp.zeros(shape, start.dtype)
+    return jnp.broadcast_to(start, shape) + noise
+
+
+def everything(cell, method, params, state, xs, **options):
+    """Outputs, final state, and the gradients of a loss that sees both, with respect to all that is continuous."""
+
+    def loss(params, smooth, xs):
+        leaves, tree = jax.tree.flatten(state)
+        start = jax.tree.unflatten(tree, [s if i in smooth_at else leaf for i, (leaf, s) in enumerate(zip(leaves, fill(smooth), strict=True))])
+        final, hs = unroll(cell, params, xs, start, method=method, **options)
+        floats = [leaf for leaf in jax.tree.leaves(final) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
+        weights = jnp.arange(1.0, hs.size + 1).reshape(hs.shape) / hs.size
+        return jnp.vdot(weights, jnp.sin(jnp.real(hs))) + sum(jnp.cos(2 * jnp.real(a)).sum() for a in floats), (final, hs)
+
+    leaves = jax.tree.leaves(state)
+    smooth_at = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]
+
+    def fill(smooth):
+        rest = iter(smooth)
+        return [next(rest) if i in smooth_at else None for i in range(len(leaves))]
+
+    smooth = [leaves[i] for i in smooth_at]
+    quickly = {"xla_backend_optimization_level": 0}  # compiling is what takes the time
+    return jax.jit(jax.value_and_grad(loss, (0, 1, 2), has_aux=True), compiler_options=quickly)(params, smooth, xs)
+
+
+def assert_same(found, expected, tolerance=1e-10):
+    for (path, a), b in zip(jax.tree.leaves_with_path(found), jax.tree.leaves(expected), strict=True):
+        scale = max(1.0, float(jnp.abs(b).max())) if b.size else 1.0
+        np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=jax.tree_util.keystr(path))
+
+
+@pytest.mark.parametrize("name", cells.names())
+def test_every_cell_is_exact(float64, name):
+    """Padding, resets and direction at once: masks are inputs like others, so no cell can tell them apart."""
+    cell = cells.create(name, hidden=HIDDEN)
+    params, state, xs = problem(cell)
+    seed = cells.names().index(name)
+    resets = jnp.asarray(np.random.default_rng(seed).random((BATCH, TIME)) < 0.2)
+    options = {"lengths": jnp.array([TIME, 0, 4]), "resets": resets, "reverse": bool(seed % 2)}
+    method = METHODS[seed % len(METHODS)]
+    expected = everything(cell, Reference(), params, state, xs, **options)
+    assert_same(everything(cell, method, params, state, xs, **options), expected)
+
+
+@pytest.mark.parametrize(("name", "fields"), VARIANTS)
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_every_option_is_exact(float64, name, fields, method):
+    cell = cells.create(name, hidden=HIDDEN, **fields)
+    problem_ = problem(cell)
+    for masks, reverse in itertools.product([{}, {"lengths": jnp.array([2, TIME, 5])}], [False, True]):
+        expected = everything(cell, Reference(), *problem_, reverse=reverse, **masks)
+        assert_same(everything(cell, method, *problem_, reverse=reverse, **masks), expected)
