@@ -41,6 +41,7 @@ Examples
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
   logger=wandb logger.mode=online             Weights & Biases (offline by default)
   experiment=compare/adding                   a preset of configs/experiment/
+  -m 'cell=glob(*)' experiment=zoo            every cell there is
   debug=quick                                 a few updates, to see that everything works
   -m hydra/launcher=joblib ...                runs side by side in processes
 """
@@ -167,7 +168,7 @@ def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
             continue
         if "=" not in argument and not argument.startswith("~"):
             raise UserError(f"{argument!r} says nothing: write name=value, as in cell={argument}")
-        override = _parse_one(argument)
+        override = _parse_one(argument, loader)
         name = override.key_or_group
         if name in FAMILIES and override.value() is not None:
             chosen = [override.value()] if not override.is_sweep_override() else list(override.sweep_iterator())
@@ -179,7 +180,7 @@ def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
             argument = argument.lstrip("+")
             argument = argument if name in groups else f"++{argument}"
         rewritten.append(argument)
-        overrides.append(_parse_one(argument))
+        overrides.append(_parse_one(argument, loader))
     if not {"-m", "--multirun"} & set(arguments):
         sweeping = [override.input_line for override in overrides if override.is_sweep_override()]
         if sweeping:
@@ -188,12 +189,12 @@ def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
     return rewritten, BasicSweeper.split_arguments(overrides, None)[0]
 
 
-def _parse_one(argument: str) -> Any:
+def _parse_one(argument: str, loader: Any) -> Any:
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
     try:
-        return OverridesParser.create().parse_override(argument)
+        return OverridesParser.create(loader).parse_overrides([argument])[0]
     except HydraException:
         raise UserError(f"{argument!r} cannot be read: write name=value, with quotes around odd characters") from None
 

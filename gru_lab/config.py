@@ -103,8 +103,14 @@ def _cell(tree: Mapping[str, Any], task: tasks.Task, model: Model) -> cells.Cell
     if model.parameters is None:
         raise UserError("cell.hidden is 'auto': it needs a budget, as in model.parameters=20000")
     shape = Shape(task.inputs, task.outputs, task.symbols, task.readout)
-    make = lambda hidden: _create("cell", {"cell": fields | {"hidden": hidden}})  # noqa: E731
-    return make(hidden_for(make, model, shape, model.parameters))
+
+    def make(hidden: int) -> cells.Cell:
+        return _create("cell", {"cell": fields | {"hidden": hidden}})
+
+    try:
+        return make(hidden_for(make, model, shape, model.parameters))
+    except UserError as error:
+        raise UserError(f"model.parameters is {model.parameters}: for cell={fields.get('name')} {error}") from None
 
 
 def _create(group: str, tree: Mapping[str, Any]) -> Any:

@@ -76,3 +76,8 @@ def test_compared_cells_have_equal_parameters():
         assert all(j.experiment.population.seeds >= 5 for j in jobs)
         protocols = {dataclasses.replace(j.experiment, cell=cells.create("rnn")) for j in jobs}
         assert len(protocols) == 1, "the cells of one task are trained by one protocol"
+
+
+def test_the_zoo_takes_every_cell_at_equal_parameters():
+    jobs = compose("train", ["-m", "cell=glob(*)", "+experiment=zoo"])[1]
+    assert {j.experiment.config["cell"]["name"] for j in jobs} == set(cells.names())

@@ -26,7 +26,7 @@ WRONG = [
     (["cell.hidden=0"], "cell.hidden is 0"),
     (["cell.hidden=2.5"], "cell.hidden is 2.5"),
     (["cell.hidden=auto"], "it needs a budget, as in model.parameters=20000"),
-    (["cell.hidden=auto", "model.parameters=7"], "no hidden size comes within 2%"),
+    (["cell.hidden=auto", "model.parameters=7"], "no hidden size has 7 parameters within 2%"),
     (["cell.reset=sideways"], "it must be 'after' or 'before'"),
     (["cell=lstm", "cell.peephole=perhaps"], "it must be true or false"),
     (["task.length=1"], "task.length is 1: it must be a whole number of at least 2"),
