@@ -5,12 +5,15 @@ hs = stack.run(xs)
 convert.write("gru.weights.h5", convert.get("keras").dump(stack))
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gru_lab.convert.files import read, write
 from gru_lab.convert.framework import Framework
 from gru_lab.convert.frameworks import frameworks, get
 from gru_lab.convert.stack import Stack
+
+if TYPE_CHECKING:
+    from gru_lab.convert.flax_cell import FlaxCell
 
 __all__ = ["FlaxCell", "Framework", "Stack", "frameworks", "get", "read", "write"]
 
