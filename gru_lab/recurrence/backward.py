@@ -94,7 +94,9 @@ class Backward:
         return isinstance(atom, Var) and self.step.colour(atom) == Colour.ONCE and inexact(atom.aval)
 
     def _others(self, use: JaxprEqn, values: Sequence[Any]) -> list[Any]:
-        """Of an equation's operands, those that are no weights and no literals."""
+        """Of an equation's operands, those that its weights' gradients need: no literals, nothing for a bias."""
+        if self._bias(use) is not None:
+            return []
         return [v for a, v in zip(use.invars, values, strict=True) if self.step.colour(a) > Colour.ONCE]
 
     def gradients(self, once: Arrays, over_time: dict[Atom, Any]) -> tuple[list, list]:
@@ -130,12 +132,17 @@ class Backward:
         product = jax.lax.dot_general(others[0], d_result, numbers, preferred_element_type=weight.aval.dtype)
         return {weight: product}
 
-    def _of_sum(self, use: JaxprEqn, totals: "_Totals", d_result: Var) -> dict[Var, Any] | None:
-        """Of `a + b` with a bias `b` of shape (1, ...): the sum over time and batch."""
-        biases = [a for a in use.invars if self._is_weight(a)]
-        if use.primitive.name not in ("add", "add_any") or len(biases) != 1 or biases[0].aval.ndim != 2:
+    def _bias(self, use: JaxprEqn) -> Var | None:
+        """The bias `b` of shape (1, ...) in `a + b`; None for other equations."""
+        weights = [a for a in use.invars if self._is_weight(a)]
+        if use.primitive.name not in ("add", "add_any") or len(weights) != 1 or weights[0].aval.ndim < 2:
             return None
-        return {biases[0]: totals.of(d_result)[None]} if biases[0].aval.shape[0] == 1 else None
+        return weights[0] if weights[0].aval.shape == (1, *use.outvars[0].aval.shape[1:]) else None
+
+    def _of_sum(self, use: JaxprEqn, totals: "_Totals", d_result: Var) -> dict[Var, Any] | None:
+        """Of `a + b` with a bias: the sum over time and batch."""
+        bias = self._bias(use)
+        return None if bias is None else {bias: totals.of(d_result)[None]}
 
     def _of_any(
         self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays
