@@ -27,6 +27,7 @@ class Backward:
         self.step, self.wanted = step, wanted
         uses = [*step.part(Colour.BULK), *step.part(Colour.LOOP)]
         self.uses = [eqn for eqn in uses if any(map(self._is_weight, eqn.invars))]
+        self.fixed = [i for i, atom in enumerate(step.carry) if self._is_weight(atom)]  # state that is a weight itself
         state_like, inputs_like, once_like = map(_shapes, (step.loop_in, step.bulk_in, step.once_out))
         self.smooth = [i for i, leaf in enumerate(state_like) if inexact(leaf)]
         self.states = states = len(state_like)
@@ -34,17 +35,19 @@ class Backward:
         def backward(once: Arrays, stored: Arrays, d_state: Arrays) -> Arrays:
             state, inputs = stored[:states], stored[states:]
 
-            def forward(smooth: Arrays, driving: Arrays, zeros: list[Arrays]) -> tuple[Arrays, Any]:
+            def forward(smooth: Arrays, driving: Arrays, zeros: list[Arrays], shift: Arrays) -> tuple[Arrays, Any]:
                 taps = Taps(self.uses, zeros)
                 after = step.whole(once, replaced(inputs, wanted, driving), replaced(state, self.smooth, smooth), taps)
                 operands = [v for use in self.uses for v in self._others(use, taps.operands(use))]
+                after = replaced(after, self.fixed, [after[i] + zero for i, zero in zip(self.fixed, shift, strict=True)])
                 return [after[i] for i in self.smooth], (operands, after)
 
             zeros = [[jnp.zeros(v.aval.shape, v.aval.dtype) for v in _outs(use)] for use in self.uses]
             smooth, driving = [state[i] for i in self.smooth], [inputs[i] for i in wanted]
-            _, pull, (operands, after) = jax.vjp(forward, smooth, driving, zeros, has_aux=True)
-            d_before, d_inputs, d_results = pull(d_state)
-            return [*d_before, *d_inputs, *(d for ds in d_results for d in ds), *operands, *after]
+            shift = [jnp.zeros_like(state[i]) for i in self.fixed]
+            _, pull, (operands, after) = jax.vjp(forward, smooth, driving, zeros, shift, has_aux=True)
+            d_before, d_inputs, d_results, d_fixed = pull(d_state)
+            return [*d_before, *d_inputs, *d_fixed, *(d for ds in d_results for d in ds), *operands, *after]
 
         d_like = [state_like[i] for i in self.smooth]
         stored_like = [*state_like, *inputs_like]
@@ -106,12 +109,16 @@ class Backward:
         """
         names = iter(self.split.outputs)
         d_inputs = [over_time[next(names)] for _ in self.wanted]
+        d_fixed = [over_time[next(names)].sum(0) for _ in self.fixed]
         d_results = [[next(names) for _ in _outs(use)] for use in self.uses]
         operands = [[next(names) for _ in self._others(use, use.invars)] for use in self.uses]
 
         weights = dict(zip(self.step.once_out, once, strict=True))
         totals = _Totals(self.split, over_time)
         gradient: dict[Var, Any] = {}
+        for i, part in zip(self.fixed, d_fixed, strict=True):
+            var = self.step.carry[i]
+            gradient[var] = gradient[var] + part if var in gradient else part
         for use, result, others in zip(self.uses, d_results, operands, strict=True):
             new = (
                 self._of_product(use, [over_time[other] for other in others], over_time[result[0]])

