@@ -1,7 +1,7 @@
 """`python -m gru_lab.recurrence CELL [field=value ...]`: how a cell's step is split, for people.
 
-    python -m gru_lab.recurrence gru
-    python -m gru_lab.recurrence lstm hidden=128 peephole=true --inputs 10 --batch 32
+python -m gru_lab.recurrence gru
+python -m gru_lab.recurrence lstm hidden=128 peephole=true --inputs 10 --batch 32
 """
 
 import argparse

@@ -15,8 +15,9 @@ Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
 class Backward:
-    """`d_state -> d_state` of the step before, split in its turn: its parameters are the step's parameters, its
-    inputs all that the step read, its state the cotangent.
+    """`d_state -> d_state` of the step before, split in its turn.
+
+    Its parameters are the step's parameters, its inputs all that the step read, its state the cotangent.
 
     Wherever a weight is used, the cotangent of the result is all that the loop must give: after it the weight's
     gradient is one product over time and batch. So the split emits the cotangents of those results and of the
@@ -27,7 +28,7 @@ class Backward:
         self.step, self.wanted = step, wanted
         uses = [*step.part(Colour.BULK), *step.part(Colour.LOOP)]
         self.uses = [eqn for eqn in uses if any(map(self._is_weight, eqn.invars))]
-        self.fixed = [i for i, atom in enumerate(step.carry) if self._is_weight(atom)]  # state that is a weight itself
+        self.fixed = [i for i, atom in enumerate(step.carry) if self._is_weight(atom)]  # states made of weights only
         state_like, inputs_like, once_like = map(_shapes, (step.loop_in, step.bulk_in, step.once_out))
         self.smooth = [i for i, leaf in enumerate(state_like) if inexact(leaf)]
         self.states = states = len(state_like)
@@ -39,7 +40,8 @@ class Backward:
                 taps = Taps(self.uses, zeros)
                 after = step.whole(once, replaced(inputs, wanted, driving), replaced(state, self.smooth, smooth), taps)
                 operands = [v for use in self.uses for v in self._others(use, taps.operands(use))]
-                after = replaced(after, self.fixed, [after[i] + zero for i, zero in zip(self.fixed, shift, strict=True)])
+                moved = [after[i] + zero for i, zero in zip(self.fixed, shift, strict=True)]
+                after = replaced(after, self.fixed, moved)
                 return [after[i] for i in self.smooth], (operands, after)
 
             zeros = [[jnp.zeros(v.aval.shape, v.aval.dtype) for v in _outs(use)] for use in self.uses]
@@ -151,9 +153,7 @@ class Backward:
         bias = self._bias(use)
         return None if bias is None else {bias: totals.of(d_result)[None]}
 
-    def _of_any(
-        self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays
-    ) -> dict[Var, Any]:
+    def _of_any(self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays) -> dict[Var, Any]:
         """Of any other equation: it is mapped over time, and pulled back once."""
         own = list(dict.fromkeys(atom for atom in use.invars if self._is_weight(atom)))
 
@@ -162,9 +162,7 @@ class Backward:
 
             def result(others: Arrays) -> Arrays:
                 rest = iter(others)
-                operands = [
-                    next(rest) if self.step.colour(a) > Colour.ONCE else value_of(fixed, a) for a in use.invars
-                ]
+                operands = [next(rest) if self.step.colour(a) > Colour.ONCE else value_of(fixed, a) for a in use.invars]
                 return [out for out in results(use, operands) if inexact(out)]
 
             return jax.vmap(result)(others)

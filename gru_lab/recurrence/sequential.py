@@ -46,9 +46,7 @@ class Sequential(Method):
     lowering: Literal["auto", "fused", "separate"] = "auto"
     keep: Literal["auto", "gates", "states"] = "auto"
 
-    def run(
-        self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool
-    ) -> tuple[State, Array]:
+    def run(self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool) -> tuple[State, Array]:
         """See `Method.run`."""
         (weights, weights_tree), (leaves, state_tree) = jax.tree.flatten(params), jax.tree.flatten(state)
         inputs, inputs_tree = jax.tree.flatten(xs)

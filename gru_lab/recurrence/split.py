@@ -20,8 +20,12 @@ from jax.extend.core import JaxprEqn, Literal, Var
 from gru_lab.recurrence.equations import Atom, Colour, Taps, colours, evaluate, live, lowered, trace, value_of
 from gru_lab.typing import Array
 
-CHEAP = frozenset(  # computed again in the loop rather than carried there
-    ["add", "add_any", "sub", "mul", "neg", "integer_pow", "square", "sign", "abs", "max", "min", "select_n", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type", "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient"]
+CHEAP = frozenset(  # primitives that are rather run again than their results written and read
+    (
+        *("add", "add_any", "sub", "mul", "neg", "integer_pow", "square", "sign", "abs", "max", "min", "select_n"),
+        *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type", "stop_gradient"),
+        *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy"),
+    )
 )
 
 

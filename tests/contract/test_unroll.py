@@ -20,7 +20,7 @@ def problem(batch=2, time=6, inputs=3, cell=GRU):
     return cell.init(jax.random.key(0), inputs), jax.random.normal(jax.random.key(1), (batch, time, inputs))
 
 
-def loss(params, xs, method=Sequential(), cell=GRU):
+def loss(params, xs, method=Sequential(), cell=GRU):  # noqa: B008 (frozen)
     hs = unroll(cell, params, xs, method=method)[1]
     return jnp.vdot(jnp.cos(jnp.arange(hs.size)).reshape(hs.shape), hs)
 
@@ -139,7 +139,13 @@ class TestWrappers:
         params, xs = problem(cell=cell)
         shifted = params | {"U_r": params["U_r"] + 3.0, "W_z": params["W_z"] - 2.0}
         assert gap(unroll(cell, shifted, xs), unroll(cell, params, xs)) < 1e-9
-        assert gap(unroll(GRU, {k: v for k, v in shifted.items() if k in GRU.init(jax.random.key(0), 3)}, xs)[1], unroll(cell, params, xs)[1]) > 1e-3
+        assert (
+            gap(
+                unroll(GRU, {k: v for k, v in shifted.items() if k in GRU.init(jax.random.key(0), 3)}, xs)[1],
+                unroll(cell, params, xs)[1],
+            )
+            > 1e-3
+        )
 
     def test_zoneout_keeps_units_as_often_as_it_says(self):
         cell = Zoneout(cell=cells.create("gru", hidden=64), rate=0.3)
@@ -167,7 +173,9 @@ class Broken(Cell):
     def step(self, params, state, x):
         if self.how == "branch" and state.sum() > 0:
             return state
-        return {"structure": (state, state), "dtype": state.astype(jnp.float16), "shape": state[:2]}.get(self.how, state)
+        return {"structure": (state, state), "dtype": state.astype(jnp.float16), "shape": state[:2]}.get(
+            self.how, state
+        )
 
 
 @pytest.mark.parametrize(
