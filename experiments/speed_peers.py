@@ -162,7 +162,9 @@ def torch(cell: str, shape: Shape, threads: int) -> Contender:
         layer.zero_grad()
         (layer(xs)[0] * weights).sum().backward()
 
-    return Contender(f"torch ({threads} thread{'s' * (threads > 1)})", {"forward": forward, "forward+backward": both}, {}, {})
+    return Contender(
+        f"torch ({threads} thread{'s' * (threads > 1)})", {"forward": forward, "forward+backward": both}, {}, {}
+    )
 
 
 BUILDERS: dict[str, Callable[[str, Shape], Contender | None]] = {

@@ -15,8 +15,9 @@ Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
 class Backward:
-    """`d_state -> d_state` of the step before, split in its turn: its parameters are the step's parameters, its
-    inputs all that the step read, its state the cotangent.
+    """`d_state -> d_state` of the step before, split in its turn.
+
+    Its parameters are the step's parameters, its inputs all that the step read, its state the cotangent.
 
     Wherever a weight is used, the cotangent of the result is all that the loop must give: after it the weight's
     gradient is one product over time and batch. So the split emits the cotangents of those results and of the
@@ -27,6 +28,7 @@ class Backward:
         self.step, self.wanted = step, wanted
         uses = [*step.part(Colour.BULK), *step.part(Colour.LOOP)]
         self.uses = [eqn for eqn in uses if any(map(self._is_weight, eqn.invars))]
+        self.fixed = [i for i, atom in enumerate(step.carry) if self._is_weight(atom)]  # states made of weights only
         state_like, inputs_like, once_like = map(_shapes, (step.loop_in, step.bulk_in, step.once_out))
         self.smooth = [i for i, leaf in enumerate(state_like) if inexact(leaf)]
         self.states = states = len(state_like)
@@ -34,17 +36,20 @@ class Backward:
         def backward(once: Arrays, stored: Arrays, d_state: Arrays) -> Arrays:
             state, inputs = stored[:states], stored[states:]
 
-            def forward(smooth: Arrays, driving: Arrays, zeros: list[Arrays]) -> tuple[Arrays, Any]:
+            def forward(smooth: Arrays, driving: Arrays, zeros: list[Arrays], shift: Arrays) -> tuple[Arrays, Any]:
                 taps = Taps(self.uses, zeros)
                 after = step.whole(once, replaced(inputs, wanted, driving), replaced(state, self.smooth, smooth), taps)
                 operands = [v for use in self.uses for v in self._others(use, taps.operands(use))]
+                moved = [after[i] + zero for i, zero in zip(self.fixed, shift, strict=True)]
+                after = replaced(after, self.fixed, moved)
                 return [after[i] for i in self.smooth], (operands, after)
 
             zeros = [[jnp.zeros(v.aval.shape, v.aval.dtype) for v in _outs(use)] for use in self.uses]
             smooth, driving = [state[i] for i in self.smooth], [inputs[i] for i in wanted]
-            _, pull, (operands, after) = jax.vjp(forward, smooth, driving, zeros, has_aux=True)
-            d_before, d_inputs, d_results = pull(d_state)
-            return [*d_before, *d_inputs, *(d for ds in d_results for d in ds), *operands, *after]
+            shift = [jnp.zeros_like(state[i]) for i in self.fixed]
+            _, pull, (operands, after) = jax.vjp(forward, smooth, driving, zeros, shift, has_aux=True)
+            d_before, d_inputs, d_results, d_fixed = pull(d_state)
+            return [*d_before, *d_inputs, *d_fixed, *(d for ds in d_results for d in ds), *operands, *after]
 
         d_like = [state_like[i] for i in self.smooth]
         stored_like = [*state_like, *inputs_like]
@@ -94,7 +99,9 @@ class Backward:
         return isinstance(atom, Var) and self.step.colour(atom) == Colour.ONCE and inexact(atom.aval)
 
     def _others(self, use: JaxprEqn, values: Sequence[Any]) -> list[Any]:
-        """Of an equation's operands, those that are no weights and no literals."""
+        """Of an equation's operands, those that its weights' gradients need: no literals, nothing for a bias."""
+        if self._bias(use) is not None:
+            return []
         return [v for a, v in zip(use.invars, values, strict=True) if self.step.colour(a) > Colour.ONCE]
 
     def gradients(self, once: Arrays, over_time: dict[Atom, Any]) -> tuple[list, list]:
@@ -104,12 +111,16 @@ class Backward:
         """
         names = iter(self.split.outputs)
         d_inputs = [over_time[next(names)] for _ in self.wanted]
+        d_fixed = [over_time[next(names)].sum(0) for _ in self.fixed]
         d_results = [[next(names) for _ in _outs(use)] for use in self.uses]
         operands = [[next(names) for _ in self._others(use, use.invars)] for use in self.uses]
 
         weights = dict(zip(self.step.once_out, once, strict=True))
         totals = _Totals(self.split, over_time)
         gradient: dict[Var, Any] = {}
+        for i, part in zip(self.fixed, d_fixed, strict=True):
+            var = self.step.carry[i]
+            gradient[var] = gradient[var] + part if var in gradient else part
         for use, result, others in zip(self.uses, d_results, operands, strict=True):
             new = (
                 self._of_product(use, [over_time[other] for other in others], over_time[result[0]])
@@ -130,16 +141,19 @@ class Backward:
         product = jax.lax.dot_general(others[0], d_result, numbers, preferred_element_type=weight.aval.dtype)
         return {weight: product}
 
-    def _of_sum(self, use: JaxprEqn, totals: "_Totals", d_result: Var) -> dict[Var, Any] | None:
-        """Of `a + b` with a bias `b` of shape (1, ...): the sum over time and batch."""
-        biases = [a for a in use.invars if self._is_weight(a)]
-        if use.primitive.name not in ("add", "add_any") or len(biases) != 1 or biases[0].aval.ndim != 2:
+    def _bias(self, use: JaxprEqn) -> Var | None:
+        """The bias `b` of shape (1, ...) in `a + b`; None for other equations."""
+        weights = [a for a in use.invars if self._is_weight(a)]
+        if use.primitive.name not in ("add", "add_any") or len(weights) != 1 or weights[0].aval.ndim < 2:
             return None
-        return {biases[0]: totals.of(d_result)[None]} if biases[0].aval.shape[0] == 1 else None
+        return weights[0] if weights[0].aval.shape == (1, *use.outvars[0].aval.shape[1:]) else None
 
-    def _of_any(
-        self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays
-    ) -> dict[Var, Any]:
+    def _of_sum(self, use: JaxprEqn, totals: "_Totals", d_result: Var) -> dict[Var, Any] | None:
+        """Of `a + b` with a bias: the sum over time and batch."""
+        bias = self._bias(use)
+        return None if bias is None else {bias: totals.of(d_result)[None]}
+
+    def _of_any(self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays) -> dict[Var, Any]:
         """Of any other equation: it is mapped over time, and pulled back once."""
         own = list(dict.fromkeys(atom for atom in use.invars if self._is_weight(atom)))
 
@@ -148,9 +162,7 @@ class Backward:
 
             def result(others: Arrays) -> Arrays:
                 rest = iter(others)
-                operands = [
-                    next(rest) if self.step.colour(a) > Colour.ONCE else value_of(fixed, a) for a in use.invars
-                ]
+                operands = [next(rest) if self.step.colour(a) > Colour.ONCE else value_of(fixed, a) for a in use.invars]
                 return [out for out in results(use, operands) if inexact(out)]
 
             return jax.vmap(result)(others)

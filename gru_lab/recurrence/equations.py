@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from enum import IntEnum
-from functools import partial
 from typing import Any
 
 import jax
@@ -120,7 +119,9 @@ def lowered(closed: ClosedJaxpr, n: int, m: int, fused: bool) -> ClosedJaxpr:
     """
     jaxpr = closed.jaxpr
     colour = colours(jaxpr, n, m)
-    equations = sorted(live(jaxpr.eqns, jaxpr.outvars), key=lambda eqn: colour[eqn.outvars[0]])  # stable: the order stays a valid one
+    equations = sorted(
+        live(jaxpr.eqns, jaxpr.outvars), key=lambda eqn: colour[eqn.outvars[0]]
+    )  # stable: the order stays a valid one
     groups: dict[Any, list[JaxprEqn]] = {}
     for eqn in equations:
         key = _product_key(eqn, colour)
@@ -131,14 +132,15 @@ def lowered(closed: ClosedJaxpr, n: int, m: int, fused: bool) -> ClosedJaxpr:
 
     def rewritten(*values: Any) -> list[Any]:
         env = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*closed.consts, *values], strict=True))
-        known: dict[Any, Any] = {}  # what equal equations gave; the operands are kept, so that their ids stay theirs
+        known: dict[Any, Any] = {}  # equal equations run once; operands are kept, so that their ids stay theirs
         for eqn in equations:
             if id(eqn) in leaders:
                 _product(leaders[id(eqn)], env)
             elif id(eqn) not in followers:
-                twin = (eqn.primitive, str(eqn.params), *(id(value_of(env, atom)) for atom in eqn.invars))
+                operands = [value_of(env, atom) for atom in eqn.invars]
+                twin = (eqn.primitive, str(eqn.params), *map(id, operands))
                 if twin not in known:
-                    known[twin] = [value_of(env, atom) for atom in eqn.invars], results(eqn, [*map(partial(value_of, env), eqn.invars)])
+                    known[twin] = operands, results(eqn, operands)
                 env.update(zip(eqn.outvars, known[twin][1], strict=True))
         return [value_of(env, atom) for atom in jaxpr.outvars]
 

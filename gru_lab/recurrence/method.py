@@ -17,9 +17,7 @@ class Method(Schema):
 
     group: ClassVar[str] = "method"
 
-    def run(
-        self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool
-    ) -> tuple[State, Array]:
+    def run(self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool) -> tuple[State, Array]:
         """The final state `(batch, ...)` and what `read` sees after every step, `(time, batch, outputs)`.
 
         `step` and `read` work on one example; `state` has leaves (batch, ...), `xs` leaves (time, batch, ...).

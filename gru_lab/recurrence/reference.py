@@ -14,9 +14,7 @@ from gru_lab.typing import Array, Params, State
 class Reference(Method):
     """`jax.lax.scan` over the step, mapped over the batch: what the other methods are tested against."""
 
-    def run(
-        self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool
-    ) -> tuple[State, Array]:
+    def run(self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool) -> tuple[State, Array]:
         """See `Method.run`."""
         batched_step, batched_read = jax.vmap(step, (None, 0, 0)), jax.vmap(read)
 

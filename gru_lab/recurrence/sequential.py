@@ -46,9 +46,7 @@ class Sequential(Method):
     lowering: Literal["auto", "fused", "separate"] = "auto"
     keep: Literal["auto", "gates", "states"] = "auto"
 
-    def run(
-        self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool
-    ) -> tuple[State, Array]:
+    def run(self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool) -> tuple[State, Array]:
         """See `Method.run`."""
         (weights, weights_tree), (leaves, state_tree) = jax.tree.flatten(params), jax.tree.flatten(state)
         inputs, inputs_tree = jax.tree.flatten(xs)
@@ -87,9 +85,10 @@ class _Loop:
             self._backward[wanted] = Backward(self.split, wanted, self.plan.fused, self.plan.keep)
         return self._backward[wanted]
 
-    def scan(self, body: Callable, carry: Any, xs: Any, backwards: bool = False) -> tuple[Any, Any]:
-        """`lax.scan` over time, in the loop's direction or against it."""
-        return lax.scan(body, carry, xs, reverse=self.reverse != backwards, unroll=self.method.unroll)
+    def scan(self, body: Callable, carry: Any, xs: Any, like: Arrays, backwards: bool = False) -> tuple[Any, Any]:
+        """`lax.scan` over as many steps as `like` has, in the loop's direction or against it."""
+        reverse, time = self.reverse != backwards, like[0].shape[0]
+        return lax.scan(body, carry, xs, length=time, reverse=reverse, unroll=self.method.unroll)
 
     def forward(self, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """The final state, and over time those of its leaves that are read."""
@@ -99,7 +98,7 @@ class _Loop:
             after, _ = self.split.loop(once, crossing, before)
             return after, [after[i] for i in self.seen]
 
-        return self.scan(advance, state, self.hoisted(once, inputs) if self.plan.hoist else inputs)
+        return self.scan(advance, state, self.hoisted(once, inputs) if self.plan.hoist else inputs, inputs)
 
     def hoisted(self, once: Arrays, inputs: Arrays) -> Arrays:
         """What the loop reads of the inputs, for all steps at once."""
@@ -148,7 +147,7 @@ def _forward_keeping(
         return after, (before, stored)
 
     hoisted = jax.vmap(backward.hoist, (None, 0))(known_once, inputs) if loop.plan.hoist else []
-    return loop.scan(advance, state, (inputs, hoisted))
+    return loop.scan(advance, state, (inputs, hoisted), inputs)
 
 
 def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) -> tuple[Any, Any, Any]:
@@ -180,7 +179,7 @@ def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) ->
             return backward.split.loop(known_once, passed, d_state)
 
         passed, early = jax.vmap(bulk)(before, inputs, after, stored)
-        d_state, late = loop.scan(retreat, d_state, (passed, d_seen), backwards=True)
+        d_state, late = loop.scan(retreat, d_state, (passed, d_seen), inputs, backwards=True)
         d_used, d_inputs = backward.gradients(once, backward.split.emitted(known_once, early, late))
         d_once = [a if b is None else a + b for a, b in zip(d_once, d_used, strict=True)]
         return (d_state, d_once, jax.tree.map(lambda b: b[-1 if loop.reverse else 0], before)), d_inputs

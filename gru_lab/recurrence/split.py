@@ -20,8 +20,12 @@ from jax.extend.core import JaxprEqn, Literal, Var
 from gru_lab.recurrence.equations import Atom, Colour, Taps, colours, evaluate, live, lowered, trace, value_of
 from gru_lab.typing import Array
 
-CHEAP = frozenset(  # computed again in the loop rather than carried there
-    ["add", "add_any", "sub", "mul", "neg", "integer_pow", "square", "sign", "abs", "max", "min", "select_n", "eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type", "broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient"]
+CHEAP = frozenset(  # primitives that are rather run again than their results written and read
+    (
+        *("add", "add_any", "sub", "mul", "neg", "integer_pow", "square", "sign", "abs", "max", "min", "select_n"),
+        *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type", "stop_gradient"),
+        *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy"),
+    )
 )
 
 
@@ -61,18 +65,18 @@ class Split:
         self.once_in, self.bulk_in, self.loop_in = jaxpr.invars[:n], jaxpr.invars[n:m], jaxpr.invars[m:]
         self._colour = colours(jaxpr, n, m)
         end = len(jaxpr.outvars) - exposed
-        self._carry, self.outputs, self.exposed = (
+        self.carry, self.outputs, self.exposed = (
             list(jaxpr.outvars[i:j]) for i, j in ((0, carried), (carried, end), (end, None))
         )
         steps = self.part(Colour.LOOP)
-        self._core = live(steps, self._carry)
-        self._rest = [eqn for eqn in steps if eqn not in self._core]
-        inside = {*self.loop_in, *(var for eqn in self._core for var in eqn.outvars)}
+        self.core = live(steps, self.carry)
+        self._rest = [eqn for eqn in steps if eqn not in self.core]
+        inside = {*self.loop_in, *(var for eqn in self.core for var in eqn.outvars)}
         after_loop = [*self.outputs, *(a for eqn in self._rest for a in eqn.invars)]
         late = [var for var in self._among(after_loop, Colour.LOOP) if var in inside]
-        self._late, self.slices = _without_slices(self._core, late)
+        self._late, self.slices = _without_slices(self.core, late)
         self.early = self._among(after_loop, Colour.BULK)
-        in_loop = [*self._carry, *(a for eqn in self._core for a in eqn.invars)]
+        in_loop = [*self.carry, *(a for eqn in self.core for a in eqn.invars)]
         self.crossing, self._sunk = self.frontier(self._among(in_loop, Colour.BULK), (), self._repeats)
         later = [a for eqn in self.equations if self.colour(*eqn.outvars) > Colour.ONCE for a in eqn.invars]
         self.once_out = self._among([*later, *jaxpr.outvars], Colour.ONCE)
@@ -145,8 +149,8 @@ class Split:
         """What the loop hands to its next step, and the late outputs."""
         variables = [*self.once_out, *self.crossing, *self.loop_in]
         env = dict(zip(variables, [*once, *crossing, *loop], strict=True))
-        evaluate([*self._sunk, *self._core], env, taps)
-        carry = [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self._carry]
+        evaluate([*self._sunk, *self.core], env, taps)
+        carry = [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self.carry]
         return carry, [env[var] for var in self._late]
 
     def whole(
@@ -155,7 +159,7 @@ class Split:
         """What the loop hands to its next step, computed in one go, nothing split."""
         env = dict(zip([*self.once_out, *self.bulk_in, *self.loop_in], [*once, *bulk, *loop], strict=True))
         evaluate([*self.part(Colour.BULK), *self.part(Colour.LOOP)], env, taps)
-        return [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self._carry]
+        return [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self.carry]
 
     def emitted(self, once: Sequence[Any], early: Sequence[Any], late: Sequence[Any]) -> dict[Atom, Any]:
         """The emitted outputs over time, by variable, from the early and late values over time."""

@@ -38,7 +38,9 @@ def drawn(cell):
 
 def near(start, draw, shape):
     """States near the initial one: a start state must be one that the cell can be in."""
-    noise = 0.3 * draw.standard_normal(shape) if jnp.issubdtype(start.dtype, jnp.inexact) else jnp.zeros(shape, start.dtype)
+    noise = (
+        0.3 * draw.standard_normal(shape) if jnp.issubdtype(start.dtype, jnp.inexact) else jnp.zeros(shape, start.dtype)
+    )
     return jnp.broadcast_to(start, shape) + noise
 
 
@@ -47,11 +49,16 @@ def everything(cell, method, params, state, xs, **options):
 
     def loss(params, smooth, xs):
         leaves, tree = jax.tree.flatten(state)
-        start = jax.tree.unflatten(tree, [s if i in smooth_at else leaf for i, (leaf, s) in enumerate(zip(leaves, fill(smooth), strict=True))])
+        start = jax.tree.unflatten(
+            tree, [s if i in smooth_at else leaf for i, (leaf, s) in enumerate(zip(leaves, fill(smooth), strict=True))]
+        )
         final, hs = unroll(cell, params, xs, start, method=method, **options)
         floats = [leaf for leaf in jax.tree.leaves(final) if jnp.issubdtype(leaf.dtype, jnp.inexact)]
         weights = jnp.arange(1.0, hs.size + 1).reshape(hs.shape) / hs.size
-        return jnp.vdot(weights, jnp.sin(jnp.real(hs))) + sum(jnp.cos(2 * jnp.real(a)).sum() for a in floats), (final, hs)
+        return jnp.vdot(weights, jnp.sin(jnp.real(hs))) + sum(jnp.cos(2 * jnp.real(a)).sum() for a in floats), (
+            final,
+            hs,
+        )
 
     leaves = jax.tree.leaves(state)
     smooth_at = [i for i, leaf in enumerate(leaves) if jnp.issubdtype(leaf.dtype, jnp.floating)]

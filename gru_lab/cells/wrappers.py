@@ -1,0 +1,185 @@
+"""Wrappers that take any cell and are cells themselves: noise on the state, normalised products, low precision.
+
+They are not registered: `LayerNorm(cell=GRU(hidden=64))` wraps a cell that stands on its own.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.extend.core import JaxprEqn, Literal, Var
+
+from gru_lab.cells.cell import Cell
+from gru_lab.schema import Probability
+from gru_lab.typing import Array, Key, Params, State
+
+
+@dataclass(frozen=True)
+class Wrapper(Cell):
+    """A cell around another one; `hidden` is that one's."""
+
+    cell: Cell = Cell()
+
+    def check(self) -> None:
+        """The size is the inner cell's."""
+        object.__setattr__(self, "hidden", self.cell.hidden)
+
+    def init(self, key: Key, inputs: int) -> Params:
+        """The inner cell's parameters."""
+        return self.cell.init(key, inputs)
+
+    def initial_state(self, params: Params) -> State:
+        """The inner cell's initial state."""
+        return self.cell.initial_state(params)
+
+    def read(self, state: State) -> Array:
+        """What the inner cell shows."""
+        return self.cell.read(state)
+
+
+def step_keys(key: Key, batch: int, time: int, *, same: bool = False) -> Key:
+    """A random key a sequence and step, (batch, time), for the input `(xs, keys)` of a noisy cell.
+
+    With `same`, all steps of a sequence share one key, and so one mask: variational dropout.
+    """
+    keys = jax.random.split(key, (batch, 1 if same else time))
+    return jnp.broadcast_to(keys, (batch, time))
+
+
+@dataclass(frozen=True)
+class Zoneout(Wrapper):
+    """Zoneout: each unit of the state keeps its old value with probability `rate`.
+
+        h' = m * h + (1 - m) * step(h, x),    m ~ Bernoulli(rate)
+
+    In training the input is `(x, key)`, with keys from `step_keys`; with `x` alone m is its mean, `rate`.
+    Source: Krueger et al. 2017, arXiv:1606.01305, equations 3-5, here with one rate for all parts of the state.
+    """
+
+    rate: Probability = 0.1
+
+    def step(self, params: Params, state: State, x: Any) -> State:
+        """One step of the inner cell, some units kept."""
+        x, key = x if isinstance(x, tuple) else (x, None)
+        new = self.cell.step(params, state, x)
+        leaves, tree = jax.tree.flatten(state)
+        keys = [None] * len(leaves) if key is None else list(jax.random.split(key, len(leaves)))
+
+        def keep(old: Array, new: Array, key: Key | None) -> Array:
+            if key is None:
+                return self.rate * old + (1 - self.rate) * new
+            return jnp.where(jax.random.bernoulli(key, self.rate, old.shape), old, new)
+
+        return jax.tree.map(keep, state, new, jax.tree.unflatten(tree, keys), is_leaf=lambda leaf: leaf is None)
+
+
+@dataclass(frozen=True)
+class RecurrentDropout(Wrapper):
+    """Dropout on what the step sees of the state's visible part h: h m / (1 - rate), m ~ Bernoulli(1 - rate).
+
+    In training the input is `(x, key)`; keys from `step_keys(..., same=True)` give every step of a sequence the same
+    mask, as in the source; with `x` alone nothing is dropped. Only a state that is one array, or whose first array is
+    h, as in the LSTM, has such a part.
+    Source: Gal & Ghahramani 2016, arXiv:1512.05287, equation 7, one mask for all gates.
+    """
+
+    rate: Probability = 0.1
+
+    def step(self, params: Params, state: State, x: Any) -> State:
+        """One step of the inner cell from a thinned state."""
+        x, key = x if isinstance(x, tuple) else (x, None)
+        leaves, tree = jax.tree.flatten(state)
+        if key is not None:
+            kept = jax.random.bernoulli(key, 1 - self.rate, leaves[0].shape)
+            leaves[0] = jnp.where(kept, leaves[0] / (1 - self.rate), 0)
+        return self.cell.step(params, jax.tree.unflatten(tree, leaves), x)
+
+
+@dataclass(frozen=True)
+class LayerNorm(Wrapper):
+    """Layer normalisation of every product with a weight matrix, of any cell: LN(x W_g), LN(h U_g).
+
+        LN(a) = gain * (a - mean(a)) / sqrt(var(a) + epsilon)
+
+    One gain a product, `gain_0 (outputs,)`, ... in the order of the step; the cell's biases serve as LN's. The
+    products are found in the step's own equations, so the cell is written as always.
+    Source: Ba et al. 2016, arXiv:1607.06450, equations 15-22 (there one LN over all gates, here one a gate).
+    """
+
+    epsilon: float = 1e-5
+
+    def init(self, key: Key, inputs: int) -> Params:
+        """The inner cell's parameters, and gains of one."""
+        params = self.cell.init(key, inputs)
+        sizes: list[int] = []
+
+        def note(out: Array) -> Array:
+            sizes.append(out.shape[-1])
+            return out
+
+        x = jnp.zeros(inputs, next(iter(params.values())).dtype)
+        jax.eval_shape(lambda p, x: _with_products(self.cell, note, p, self.cell.initial_state(p), x), params, x)
+        return params | {f"gain_{n}": jnp.ones(size, x.dtype) for n, size in enumerate(sizes)}
+
+    def step(self, params: Params, state: State, x: Any) -> State:
+        """One step of the inner cell, its products normalised."""
+        inner = {name: value for name, value in params.items() if not name.startswith("gain_")}
+        gains = iter([params[f"gain_{n}"] for n in range(len(params) - len(inner))])
+
+        def normalise(out: Array) -> Array:
+            centred = out - out.mean(-1, keepdims=True)
+            return next(gains) * centred / jnp.sqrt((centred**2).mean(-1, keepdims=True) + self.epsilon)
+
+        return _with_products(self.cell, normalise, inner, state, x)
+
+
+@dataclass(frozen=True)
+class LowPrecision(Wrapper):
+    """bfloat16 products, everything else as it was: the state, the gates and the parameters stay float32.
+
+    Every product of the step takes its operands in bfloat16 and adds up in the precision of its result.
+    """
+
+    def step(self, params: Params, state: State, x: Any) -> State:
+        """One step of the inner cell with products of bfloat16."""
+        return _with_products(self.cell, None, params, state, x)
+
+
+def _with_products(cell: Cell, change: Callable[[Array], Array] | None, params: Params, state: State, x: Any) -> State:
+    """`cell.step` with every product changed: through `change`, or computed in bfloat16 if that is None."""
+    closed, shape = jax.make_jaxpr(cell.step, return_shape=True)(params, state, x)
+
+    def run(jaxpr: Any, consts: Any, values: Any) -> list[Any]:
+        env: dict[Var, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *values], strict=True))
+
+        def value(atom: Any) -> Any:
+            return atom.val if isinstance(atom, Literal) else env[atom]
+
+        for eqn in jaxpr.eqns:
+            operands = [value(atom) for atom in eqn.invars]
+            if eqn.primitive.name in ("jit", "pjit"):
+                inner = eqn.params["jaxpr"]
+                outs = run(inner.jaxpr, inner.consts, operands)
+            else:
+                product = eqn.primitive.name == "dot_general"
+                outs = _bind(eqn, [_halved(v) for v in operands] if product and change is None else operands)
+                outs = [change(out) for out in outs] if product and change is not None else outs
+            env.update(zip(eqn.outvars, outs, strict=True))
+        return [value(atom) for atom in jaxpr.outvars]
+
+    outs = run(closed.jaxpr, closed.consts, jax.tree.leaves((params, state, x)))
+    return jax.tree.unflatten(jax.tree.structure(shape), outs)
+
+
+def _halved(value: Array) -> Array:
+    return value.astype(jnp.bfloat16) if jnp.issubdtype(value.dtype, jnp.floating) else value
+
+
+def _bind(eqn: JaxprEqn, operands: list[Any]) -> list[Any]:
+    params = eqn.primitive.get_bind_params(eqn.params)
+    if eqn.primitive.name == "dot_general" and params.get("preferred_element_type") is None:
+        params["preferred_element_type"] = eqn.outvars[0].aval.dtype
+    outs = eqn.primitive.bind(*operands, **params)
+    return list(outs) if eqn.primitive.multiple_results else [outs]

@@ -1,0 +1,46 @@
+"""`python -m gru_lab.recurrence CELL [field=value ...]`: how a cell's step is split, for people.
+
+python -m gru_lab.recurrence gru
+python -m gru_lab.recurrence lstm hidden=128 peephole=true --inputs 10 --batch 32
+"""
+
+import argparse
+import json
+import sys
+
+import jax
+
+from gru_lab import cells
+from gru_lab.recurrence.report import report
+from gru_lab.schema import UserError
+
+
+def main() -> None:
+    """Print the report; status 2 and one sentence for a mistake of the user's."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("cell", help="a registered name, or module:Class")
+    parser.add_argument("fields", nargs="*", metavar="field=value", help="settings of the cell")
+    parser.add_argument("--inputs", type=int, default=8, help="features of one input (8)")
+    parser.add_argument("--batch", type=int, default=32, help="sequences at once (32)")
+    options = parser.parse_intermixed_args()
+    try:
+        cell = cells.create(options.cell, **dict(map(_field, options.fields)))
+        params = jax.eval_shape(lambda: cell.init(jax.random.key(0), options.inputs))
+        print(report(cell, params, options.inputs, options.batch))
+    except UserError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def _field(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"{text!r} is no setting: write field=value, such as hidden=128")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+if __name__ == "__main__":
+    main()

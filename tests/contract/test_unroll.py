@@ -1,0 +1,213 @@
+"""What users of recurrent layers ask of `unroll`: transformations, chunks, inspection, memory, clear errors."""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from gru_lab import UserError, cells, unroll
+from gru_lab.cells.cell import Cell
+from gru_lab.cells.wrappers import LayerNorm, LowPrecision, RecurrentDropout, Zoneout, step_keys
+from gru_lab.recurrence import Reference, Sequential
+
+GRU = cells.create("gru", hidden=4)
+
+
+def problem(batch=2, time=6, inputs=3, cell=GRU):
+    return cell.init(jax.random.key(0), inputs), jax.random.normal(jax.random.key(1), (batch, time, inputs))
+
+
+def loss(params, xs, method=Sequential(), cell=GRU):  # noqa: B008 (frozen)
+    hs = unroll(cell, params, xs, method=method)[1]
+    return jnp.vdot(jnp.cos(jnp.arange(hs.size)).reshape(hs.shape), hs)
+
+
+def gap(a, b):
+    return max(float(jnp.abs(x - y).max()) for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True))
+
+
+def test_second_order_gradients(float64):
+    params, xs = problem()
+
+    def curvature(method):
+        slope = jax.grad(lambda p: loss(p, xs, method))
+        return jax.grad(lambda p: sum(jnp.sum(g**2) for g in jax.tree.leaves(slope(p))))(params)
+
+    assert gap(curvature(Sequential()), curvature(Reference())) < 1e-10
+
+
+def test_forward_mode_is_refused_in_a_sentence():
+    params, xs = problem()
+    with pytest.raises(TypeError, match="forward-mode"):
+        jax.jvp(lambda p: loss(p, xs), (params,), (params,))
+
+
+def test_a_population_is_its_members_and_takes_no_more_memory(float64):
+    xs = problem(batch=8, time=50)[1]
+    members = jax.vmap(lambda key: GRU.init(key, 3))(jax.random.split(jax.random.key(2), 4))
+    one = jax.tree.map(lambda leaf: leaf[0], members)
+    grad = jax.value_and_grad(loss)
+    together = jax.jit(jax.vmap(grad, (0, None))).lower(members, xs).compile()
+    alone = jax.jit(grad).lower(one, xs).compile()
+    apart = [alone(jax.tree.map(lambda leaf, k=k: leaf[k], members), xs) for k in range(4)]
+    assert gap(together(members, xs), jax.tree.map(lambda *leaves: jnp.stack(leaves), *apart)) < 1e-10
+    bytes_ = [program.memory_analysis().temp_size_in_bytes for program in (together, alone)]
+    assert bytes_[0] < 4.5 * bytes_[1], f"4 members take {bytes_[0]} bytes of temporaries, one takes {bytes_[1]}"
+
+
+@pytest.mark.skipif(len(jax.devices()) < 2, reason="needs two devices")
+def test_a_batch_can_be_sharded(float64):
+    params, xs = problem(batch=4)
+    mesh = Mesh(np.array(jax.devices()[:2]), ("data",))
+    split = jax.device_put(xs, NamedSharding(mesh, PartitionSpec("data")))
+    found = jax.jit(jax.value_and_grad(loss, (0, 1)))(params, split)
+    assert gap(jax.device_get(found), jax.device_get(jax.value_and_grad(loss, (0, 1))(params, xs))) < 1e-10
+    hs = jax.jit(lambda p, x: unroll(GRU, p, x)[1])(params, split)
+    assert hs.addressable_shards[0].data.shape == (2, 6, 4), "the batch must stay apart, not be gathered"
+
+
+def test_chunks_give_what_the_whole_gives(float64):
+    params, xs = problem(time=7)
+    state, parts = None, []
+    for chunk in (xs[:, :3], xs[:, 3:5], xs[:, 5:]):
+        state, hs = unroll(GRU, params, chunk, state)
+        parts.append(hs)
+    assert gap((state, jnp.concatenate(parts, 1)), unroll(GRU, params, xs)) < 1e-12
+
+
+def test_equal_shapes_compile_once():
+    params, xs = problem(time=5)
+    unroll(GRU, params, xs)
+    with jax.log_compiles(False), jax.check_tracer_leaks(False):
+        from gru_lab.recurrence.unroll import _unroll
+
+        before = _unroll._cache_size()
+        unroll(GRU, params, 2 * xs)
+        assert _unroll._cache_size() == before
+
+
+def test_long_sequences_fit_with_remat():
+    """100,000 steps, far below a gigabyte; without a store of every step they take more."""
+    cell = cells.create("gru", hidden=64)
+    params = cell.init(jax.random.key(0), 1)
+    xs = jax.ShapeDtypeStruct((1, 100_000, 1), jnp.float32)
+
+    def temporaries(method):
+        def mean(p, x):
+            return unroll(cell, p, x, method=method)[1].mean()
+
+        program = jax.jit(jax.grad(mean)).lower(params, xs).compile()
+        return program.memory_analysis().temp_size_in_bytes
+
+    some, all_ = temporaries(Sequential(remat_every=316)), temporaries(Sequential(keep="gates"))
+    assert some < 2**30 and some < all_ / 2
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_trace_shows_the_gates_of_the_paper(float64, reverse):
+    params, xs = problem()
+    lengths, resets = jnp.array([6, 4]), jnp.zeros((2, 6), bool).at[0, 2].set(True)
+    options = {"lengths": lengths, "resets": resets, "reverse": reverse}
+    final, hs, seen = unroll(GRU, params, xs, trace=True, **options)
+    assert gap((final, hs), unroll(GRU, params, xs, **options)) < 1e-12
+    assert {"r", "z", "n", "state"} <= seen.keys()
+    assert seen["z"].shape == (2, 6, 4) and not seen["z"][1, 4:].any()
+    start = -1 if reverse else 0  # where the state before the step is zero
+    np.testing.assert_allclose(hs[0, start], ((1 - seen["z"]) * seen["n"])[0, start], atol=1e-12)
+
+
+class TestWrappers:
+    @pytest.mark.parametrize("wrap", [LayerNorm, LowPrecision, Zoneout, RecurrentDropout])
+    @pytest.mark.parametrize("name", ["gru", "lstm"])
+    def test_are_exact(self, float64, wrap, name):
+        cell = wrap(cell=cells.create(name, hidden=4))
+        params, xs = problem(cell=cell)
+        if wrap in (Zoneout, RecurrentDropout):
+            cell = replace(cell, rate=0.5)
+            keys = step_keys(jax.random.key(3), 2, 6, same=wrap is RecurrentDropout)
+            found, expected = (jax.grad(loss)(params, (xs, keys), m, cell) for m in (Sequential(), Reference()))
+        else:
+            found, expected = (jax.grad(loss)(params, xs, m, cell) for m in (Sequential(), Reference()))
+        assert gap(found, expected) < (1e-2 if wrap is LowPrecision else 1e-10)
+
+    def test_layer_norm_centres_the_products(self, float64):
+        """A constant added to all columns of a weight matrix moves a product's mean alone, which LN takes away."""
+        cell = LayerNorm(cell=GRU)
+        params, xs = problem(cell=cell)
+        shifted = params | {"U_r": params["U_r"] + 3.0, "W_z": params["W_z"] - 2.0}
+        assert gap(unroll(cell, shifted, xs), unroll(cell, params, xs)) < 1e-9
+        assert (
+            gap(
+                unroll(GRU, {k: v for k, v in shifted.items() if k in GRU.init(jax.random.key(0), 3)}, xs)[1],
+                unroll(cell, params, xs)[1],
+            )
+            > 1e-3
+        )
+
+    def test_zoneout_keeps_units_as_often_as_it_says(self):
+        cell = Zoneout(cell=cells.create("gru", hidden=64), rate=0.3)
+        params, xs = problem(batch=8, time=40, cell=cell)
+        hs = unroll(cell, params, (xs, step_keys(jax.random.key(0), 8, 40)))[1]
+        assert abs(float((hs[:, 1:] == hs[:, :-1]).mean()) - 0.3) < 0.02
+
+    def test_low_precision_keeps_the_state(self):
+        cell = LowPrecision(cell=GRU)
+        params, xs = problem(cell=cell)
+        final, hs = unroll(cell, params, xs)
+        assert final.dtype == hs.dtype == jnp.float32
+        assert 0 < gap(hs, unroll(GRU, params, xs)[1]) < 0.05
+
+
+@dataclass(frozen=True)
+class Broken(Cell):
+    """A cell that is wrong in the way that `how` says."""
+
+    how: str = ""
+
+    def init(self, key, inputs):
+        return {"U": jnp.eye(self.hidden)}
+
+    def step(self, params, state, x):
+        if self.how == "branch" and state.sum() > 0:
+            return state
+        return {"structure": (state, state), "dtype": state.astype(jnp.float16), "shape": state[:2]}.get(
+            self.how, state
+        )
+
+
+@pytest.mark.parametrize(
+    ("cell", "options", "sentence"),
+    [
+        (GRU, {"lengths": jnp.array([7, 1])}, r"lengths has 7: each must be from 0 to 6"),
+        (GRU, {"lengths": jnp.array([-1, 1])}, r"lengths has -1: each must be from 0 to 6"),
+        (GRU, {"lengths": jnp.array([1, 2, 3])}, r"lengths is int32\[3\]: it must be 2 whole numbers"),
+        (GRU, {"resets": jnp.zeros((2, 5), bool)}, r"resets is bool\[2, 5\]: it must be bool\[2, 6\]"),
+        (GRU, {"state": (jnp.zeros((2, 4)),)}, r"state has the structure"),
+        (GRU, {"state": jnp.zeros((3, 4))}, r"state is float32\[3, 4\]: it must be float32\[2, 4\]"),
+        (Broken(hidden=4, how="branch"), {}, r"Broken.step decides by the value of an array.*jnp.where"),
+        (Broken(hidden=4, how="structure"), {}, r"the result of Broken.step has the structure"),
+        (Broken(hidden=4, how="dtype"), {}, r"the result of Broken.step is float16\[4\]: it must be float32\[4\]"),
+        (Broken(hidden=4, how="shape"), {}, r"the result of Broken.step is float32\[2\]: it must be float32\[4\]"),
+    ],
+)
+def test_wrong_arguments_get_one_sentence(cell, options, sentence):
+    params, xs = problem(cell=cell)
+    with pytest.raises(UserError, match=sentence):
+        unroll(cell, params, xs, **options)
+
+
+def test_parameters_that_are_not_finite_are_named():
+    params, xs = problem()
+    with pytest.raises(UserError, match=r"params.U_r has values that are not finite"):
+        unroll(GRU, params | {"U_r": params["U_r"].at[0, 0].set(jnp.nan)}, xs)
+
+
+def test_padding_of_nan_reaches_nothing(float64):
+    params, xs = problem()
+    padded = xs.at[1, 2:].set(jnp.nan)
+    lengths = jnp.array([6, 2])
+    found = jax.grad(lambda p, x: unroll(GRU, p, x, lengths=lengths)[1].sum(), (0, 1))(params, padded)
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
