@@ -12,7 +12,7 @@ from gru_lab.recurrence.blocks import block_size
 
 SMALL_BATCH = 4  # up to here the products of the inputs leave the loop: they gain the most from being many
 LONG = 200  # from here on the states alone are stored: what a store saves is then spent on memory
-ROWS = 1024  # of one product over a block of steps
+ROWS = {"gates": (128, 1024), "states": (32, 256)}  # steps of a block at least, and rows of its products at least
 
 
 @dataclass(frozen=True)
@@ -36,5 +36,6 @@ def choose(lowering: str, keep: str, inputs: Sequence[Any]) -> Lowering:
     """The layout for inputs with leaves (time, batch, ...), where the user leaves it to us."""
     time, batch = inputs[0].shape[:2]
     keep = keep if keep != "auto" else "states" if time >= LONG else "gates"
-    about = max(32, ROWS // max(batch, 1)) if keep == "states" else max(128, ROWS // max(batch, 1))
+    steps, rows = ROWS[keep]
+    about = max(steps, rows // max(batch, 1))
     return Lowering(lowering != "separate", batch <= SMALL_BATCH, keep, block_size(time, about))
