@@ -55,7 +55,8 @@ def compiled(name: str, apply: Callable[[Any, Any], Any], params: Any, shape: Sh
         start = time.perf_counter()
         executable = program.lower(params, xs, weights).compile()
         seconds[direction] = time.perf_counter() - start
-        temporaries[direction] = executable.memory_analysis().temp_size_in_bytes
+        usage = executable.memory_analysis()
+        temporaries[direction] = usage.temp_size_in_bytes if usage else 0
         run[direction] = lambda call=executable: jax.block_until_ready(call(params, xs, weights))
     return Contender(name, run, seconds, temporaries)
 

@@ -180,6 +180,6 @@ def _halved(value: Array) -> Array:
 def _bind(eqn: JaxprEqn, operands: list[Any]) -> list[Any]:
     params = eqn.primitive.get_bind_params(eqn.params)
     if eqn.primitive.name == "dot_general" and params.get("preferred_element_type") is None:
-        params["preferred_element_type"] = eqn.outvars[0].aval.dtype
+        params["preferred_element_type"] = eqn.outvars[0].aval.dtype  # pyright: ignore[reportAttributeAccessIssue]
     outs = eqn.primitive.bind(*operands, **params)
     return list(outs) if eqn.primitive.multiple_results else [outs]

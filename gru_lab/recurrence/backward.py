@@ -1,5 +1,8 @@
 """One step backwards: the cotangent of the state, and what the weights' gradients need, derived from a split step."""
 
+# JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
+
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,5 +1,8 @@
 """Jaxprs as lists of equations: tracing, colouring, evaluating them, and writing their products in a faster order."""
 
+# JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
+
 from collections.abc import Callable, Container, Iterable, Sequence
 from enum import IntEnum
 from typing import Any

@@ -1,5 +1,8 @@
 """The split of a cell in words and numbers."""
 
+# JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
+
 import math
 from typing import Any
 

@@ -64,7 +64,7 @@ class Sequential(Method):
 
         seen, look = visible(read, jax.tree.map(lambda leaf: _one([leaf])[0], state))
         loop = _Loop(self, plan, split, tuple(seen), reverse)
-        final, states = _recur(loop, split.once(weights), inputs, leaves)
+        final, states = _recur(loop, split.once(weights), inputs, leaves)  # pyright: ignore[reportGeneralTypeIssues]
         return jax.tree.unflatten(state_tree, final), jax.vmap(jax.vmap(look))(states)
 
 

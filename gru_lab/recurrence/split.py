@@ -10,6 +10,9 @@ The same colouring serves both directions: forward the loop carries the state; b
 cotangent, and all that was computed forward is known beforehand.
 """
 
+# JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
+# pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
+
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Any
 

@@ -13,7 +13,7 @@ from gru_lab.recurrence.gates import gates
 from gru_lab.recurrence.method import Method
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.schema import UserError
-from gru_lab.typing import Array, Bool, Float, Int, Params, State
+from gru_lab.typing import Array, Bool, Int, Params, State
 
 
 def unroll(
@@ -27,7 +27,7 @@ def unroll(
     reverse: bool = False,
     trace: bool = False,
     method: Method = Sequential(),  # noqa: B008 (frozen)
-) -> tuple[State, Float[Array, "B T O"]] | tuple[State, Float[Array, "B T O"], dict[str, Array]]:
+) -> tuple[Any, ...]:
     """Run a cell over sequences: `final_state, hs = unroll(cell, params, xs)`.
 
     Args:
@@ -77,7 +77,7 @@ def _unroll(
     reverse: bool,
     trace: bool,
     method: Method,
-) -> Any:
+) -> tuple[Any, ...]:
     """`unroll` after its checks; compiled once for equal shapes, also where the caller compiles nothing."""
     batch, time = _batch_and_time(xs)
 
@@ -138,4 +138,5 @@ def _batch_and_time(xs: Any) -> tuple[int, int]:
     shapes = {jnp.shape(leaf)[:2] for leaf in leaves}
     if len(shapes) != 1 or len(next(iter(shapes))) < 2:
         raise UserError(f"xs has shape {[jnp.shape(leaf) for leaf in leaves]}: it must begin with (batch, time)")
-    return shapes.pop()
+    batch, time = shapes.pop()
+    return batch, time
