@@ -41,7 +41,7 @@ Examples
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
   logger=wandb logger.mode=online             Weights & Biases (offline by default)
   experiment=compare/adding                   a preset of configs/experiment/
-  -m 'cell=glob(*)' experiment=zoo            every cell there is
+  -m experiment=zoo 'cell=glob(*)'            every cell there is
   debug=quick                                 a few updates, to see that everything works
   -m hydra/launcher=joblib ...                runs side by side in processes
 """

@@ -127,13 +127,13 @@ def find_records(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
         for run in runs:
             try:
                 record = Record.load(run / "record.json")
+                if record.status == "failed":
+                    raise UserError(f"{run} failed: {record.error}")
                 check_metrics(run / "metrics.jsonl")
             except UserError as error:
                 broken.append(str(error))
                 continue
-            if record.status == "failed":
-                broken.append(f"{run} failed: {record.error}")
-            elif record.config_hash not in {other.config_hash for other in records}:
+            if record.config_hash not in {other.config_hash for other in records}:
                 records.append(record)
     return records, broken
 

@@ -55,15 +55,6 @@ def test_the_folder_of_a_run_follows_its_settings_and_not_where_or_how_it_is_sho
     assert job("optimizer.learning_rate=1").experiment == job("optimizer.learning_rate=1.0").experiment
 
 
-def test_hidden_auto_meets_the_budget_for_every_cell():
-    for name in cells.names():
-        experiment = job(f"cell={name}", "cell.hidden=auto", "model.parameters=40000").experiment
-        from gru_lab.models import count_parameters
-
-        count = sum(count_parameters(experiment.cell, experiment.model, experiment.shape).values())
-        assert abs(count - 40000) <= 800, f"{name} has {count}"
-
-
 def test_compared_cells_have_equal_parameters():
     from gru_lab.models import count_parameters
 
@@ -79,5 +70,10 @@ def test_compared_cells_have_equal_parameters():
 
 
 def test_the_zoo_takes_every_cell_at_equal_parameters():
+    from gru_lab.models import count_parameters
+
     jobs = compose("train", ["-m", "cell=glob(*)", "+experiment=zoo"])[1]
     assert {j.experiment.config["cell"]["name"] for j in jobs} == set(cells.names())
+    for experiment in (j.experiment for j in jobs):
+        count = sum(count_parameters(experiment.cell, experiment.model, experiment.shape).values())
+        assert abs(count - experiment.model.parameters) <= 0.02 * experiment.model.parameters
