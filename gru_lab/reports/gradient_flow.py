@@ -66,7 +66,7 @@ def gradient_flow_figure(title: str, runs: Mapping[str, Record], colours: Palett
                     axes.fill_between(lags, clipped.min(0), clipped.max(0), color=look["color"], alpha=0.2, linewidth=0)
                     axes.plot(lags, np.median(clipped, axis=0), **look)
             axes.set_yscale("log")
-            axes.set_ylim(bottom=edge)
+            axes.set_ylim(edge, 2 * drawn.max())
             axes.set_xlim(left=0)
             axes.set(title=heading, xlabel="lag (steps back)")
         panels[0].set_ylabel("norm of the gradient\n" + r"$\|\partial L\,/\,\partial h_{T-\mathrm{lag}}\|$")
