@@ -5,6 +5,9 @@ layer. Every layer maps xs (batch, time, inputs) to hs (batch, time, hidden) in 
 gradient of <hs, weights> with respect to the layer's parameters.
 """
 
+# The other framework need not be installed (it comes with the extra `parity`):
+# pyright: reportMissingImports=false
+
 import os
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -7,6 +7,9 @@ and the gradients of `loss = sum(outputs * cotangent)` with respect to inputs an
 drawn as float32 numbers, so that a test in float32 begins from the very same ones.
 """
 
+# The other framework need not be installed (it comes with the extra `parity`):
+# pyright: reportMissingImports=false
+
 from collections.abc import Callable
 from pathlib import Path
 

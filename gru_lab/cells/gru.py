@@ -23,6 +23,7 @@ class GRU(GatedCell):
         n  = tanh(x W_n + b_n + (r * h) U_n)            reset="before"
         h' = z * h + (1 - z) * n                        update="keep"
         h' = (1 - z) * h + z * n                        update="write"
+        r  = z                                          tied=True
 
     One state and two gates where the LSTM has two states and three. z keeps the state in Cho 2014, PyTorch,
     Keras and Flax, and overwrites it in Chung 2014 and Haiku.

@@ -1,5 +1,8 @@
 """Files of weights: safetensors, npz, PyTorch's .pt and Keras's .weights.h5 and .keras. Nothing is ever unpickled."""
 
+# The other framework need not be installed (it comes with the extra `parity`):
+# pyright: reportMissingImports=false
+
 import io
 import os
 import tempfile

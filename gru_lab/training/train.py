@@ -1,4 +1,4 @@
-"""Training as pure functions: `init`, `advance` by some updates and an evaluation, and the whole `train(key)`."""
+"""Training as pure functions: `init`, `advance` by some updates and an evaluation, and the whole `train(key, data)`."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -35,8 +35,9 @@ class Program(NamedTuple):
     """The pure functions of an experiment, and the arrays that they are given.
 
     `init(key)` makes a member; `advance(state, data)` trains it up to its next evaluation and returns it with what
-    was measured; `test(params, data)` measures parameters on the test set; `train(key, data)` is all of it;
-    `network(params)` gives the network itself.
+    was measured; `test(params, data)` measures parameters on the validation and the test set; `train(key, data)` is
+    all of it; `network(params)` gives the network itself. `data` holds the training data (nothing for a sampled
+    task) and the two fixed sets; `evaluations` is how often `advance` is called at most.
     """
 
     init: Callable[[Key], MemberState]

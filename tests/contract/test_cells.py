@@ -17,7 +17,8 @@ BATCH, TIME, INPUTS, HIDDEN = 3, 6, 4, 6
 LENGTHS = (TIME, 4, 1)
 CUT = 2  # where a row begins a second sequence
 STEP = 1e-5  # of the finite differences
-ALL = cells.names()
+# One worker asks all questions about a cell: what is observed of it is computed once.
+ALL = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in cells.names()]
 
 
 def make(name, seed=0):

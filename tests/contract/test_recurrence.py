@@ -11,10 +11,10 @@ from gru_lab import cells, unroll
 from gru_lab.recurrence import Reference, Sequential
 
 BATCH, TIME, INPUTS, HIDDEN = 3, 7, 2, 4
-VARIANTS = [
-    ("gru", {"reset": "before"}),
-    ("lstm", {"peephole": True}),
-    ("rnn", {"nonlinearity": "relu"}),
+VARIANTS = [  # the LSTM with peepholes has most to split; the others take minutes and tell the same
+    pytest.param("gru", {"reset": "before"}, marks=pytest.mark.slow),
+    pytest.param("lstm", {"peephole": True}),
+    pytest.param("rnn", {"nonlinearity": "relu"}, marks=pytest.mark.slow),
 ]
 METHODS = [
     Sequential(keep="gates"),

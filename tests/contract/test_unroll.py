@@ -121,7 +121,7 @@ def test_trace_shows_the_gates_of_the_paper(float64, reverse):
 
 class TestWrappers:
     @pytest.mark.parametrize("wrap", [LayerNorm, LowPrecision, Zoneout, RecurrentDropout])
-    @pytest.mark.parametrize("name", ["gru", "lstm"])
+    @pytest.mark.parametrize("name", [pytest.param("gru", marks=pytest.mark.slow), "lstm"])
     def test_are_exact(self, float64, wrap, name):
         cell = wrap(cell=cells.create(name, hidden=4))
         params, xs = problem(cell=cell)

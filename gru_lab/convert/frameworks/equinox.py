@@ -1,5 +1,8 @@
 """Equinox: the arrays of eqx.nn.LSTMCell and GRUCell by attribute name; it has no vanilla RNN."""
 
+# The other framework need not be installed (it comes with the extra `parity`):
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,6 +4,9 @@ hk.GRU resets before the product and its z writes the state, so z's weights chan
 forget gate when it runs, so b_f is stored less 1 (exact up to the rounding of that one subtraction).
 """
 
+# The other framework need not be installed (it comes with the extra `parity`):
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,5 +1,8 @@
 """PyTorch: `state_dict` of nn.RNN, nn.LSTM, nn.GRU (any layers, both directions) and of their one-step cells."""
 
+# The other framework need not be installed (it comes with the extra `parity`):
+# pyright: reportMissingImports=false, reportAttributeAccessIssue=false
+
 import re
 from dataclasses import dataclass
 from typing import Any
