@@ -8,35 +8,22 @@ import jax
 import jax.numpy as jnp
 
 from gru_lab.cells import Cell
+from gru_lab.cells.wrappers import Wrapper
 from gru_lab.recurrence import Method, Sequential, unroll
-from gru_lab.typing import Array, Float, Int, Key, Params, State
+from gru_lab.typing import Array, Float, Int, Params, State
 
 
 @dataclass(frozen=True)
-class Nudged(Cell):
+class Nudged(Wrapper):
     """A cell whose state is moved after every step by a further input: `x = (x, nudge)`, nudge shaped as the state.
 
     The derivative of a loss with respect to the nudge of step t is dL/dh_t, everything after t included.
     """
 
-    cell: Any = None
-
-    def init(self, key: Key, inputs: int) -> Params:
-        """The inner cell's."""
-        return self.cell.init(key, inputs)
-
-    def initial_state(self, params: Params) -> State:
-        """The inner cell's."""
-        return self.cell.initial_state(params)
-
     def step(self, params: Params, state: State, x: Any) -> State:
         """The inner cell's step, and then the nudge."""
         x, nudge = x
         return jax.tree.map(jnp.add, self.cell.step(params, state, x), nudge)
-
-    def read(self, state: State) -> Array:
-        """The inner cell's."""
-        return self.cell.read(state)
 
 
 def gradient_flow(
@@ -55,7 +42,7 @@ def gradient_flow(
     """
     batch, time = xs.shape[:2]
     nudges = jax.tree.map(lambda leaf: jnp.zeros((batch, time, *leaf.shape), leaf.dtype), cell.initial_state(params))
-    nudged = Nudged(hidden=cell.hidden, cell=cell)
+    nudged = Nudged(cell=cell)
 
     def loss_of(nudges: Any) -> Array:
         final, _ = unroll(nudged, params, (xs, nudges), lengths=lengths, method=method)

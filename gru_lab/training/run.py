@@ -19,7 +19,7 @@ from gru_lab.runs.record import Member, Record, Status
 from gru_lab.runs.tracking import Silent, Tracker
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.population import place, stack
-from gru_lab.training.train import NEVER, MemberState, Program, make_program
+from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
 
 FLOW_BATCH = 64
 
@@ -76,7 +76,7 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
     title = f"{experiment.config['cell']['name']} on {experiment.config['task']['name']}"
     with progress_bar(title, training.updates, population.seeds) as show:
         state = real(members)
-        while np.any(live := _live(experiment, state)):
+        while np.any(live := ~np.asarray(stopped(training, state))):
             started = time.perf_counter()
             members, measured = advance(members, program.data)
             before, state, measured = state, real(members), real(measured)
@@ -94,11 +94,6 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
     results = tuple(_member(seed, n, state, tested, per_update) for n, seed in enumerate(seeds))
     status: Status = "diverged" if all(member.status == "diverged" for member in results) else "finished"
     return _record(experiment, results, compile_seconds, status)
-
-
-def _live(experiment: Experiment, state: MemberState) -> np.ndarray:
-    over = (state.update >= experiment.training.updates) | (state.diverged_at != NEVER)
-    return ~np.asarray(over | (state.solved_at != NEVER) if experiment.training.stop_when_solved else over)
 
 
 def _line(state: MemberState, measured: dict[str, np.ndarray], live: np.ndarray) -> dict[str, Any]:

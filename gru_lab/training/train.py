@@ -11,7 +11,7 @@ from jax import lax
 
 from gru_lab.models import Network
 from gru_lab.tasks import Batch
-from gru_lab.training.experiment import Experiment
+from gru_lab.training.experiment import Experiment, Training
 from gru_lab.typing import Array, Key
 
 NEVER = -1
@@ -124,15 +124,11 @@ def make_program(experiment: Experiment) -> Program:
         )
         return state, {"train_loss": total / count} | measured
 
-    def stopped(state: MemberState) -> Array:
-        over = (state.update >= training.updates) | (state.diverged_at != NEVER)
-        return over | (state.solved_at != NEVER) if training.stop_when_solved else over
-
     def advance_unless_stopped(state: MemberState, data: Any) -> tuple[MemberState, dict[str, Array]]:
         """A member that has stopped measures NaN and stays as it is."""
         shapes = jax.eval_shape(advance, state, data)[1]
         nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
-        return lax.cond(stopped(state), lambda: (state, nothing), lambda: advance(state, data))
+        return lax.cond(stopped(training, state), lambda: (state, nothing), lambda: advance(state, data))
 
     def test(params: Any, data: Any) -> dict[str, Array]:
         return {
@@ -147,6 +143,12 @@ def make_program(experiment: Experiment) -> Program:
         return lax.scan(lambda state, _: advance_unless_stopped(state, data), init(key), length=evaluations)
 
     return Program(init, advance_unless_stopped, test, train, network, data, evaluations)
+
+
+def stopped(training: Training, state: MemberState) -> Any:
+    """Whether a member trains no further: it has had its updates, has diverged, or has solved the task."""
+    over = (state.update >= training.updates) | (state.diverged_at != NEVER)
+    return over | (state.solved_at != NEVER) if training.stop_when_solved else over
 
 
 def new_network(experiment: Experiment, key: Key) -> Network:

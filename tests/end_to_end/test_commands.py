@@ -160,6 +160,20 @@ def test_a_broken_run_is_named_and_left_out_of_the_table(tmp_path):
     assert "lstm" in (tmp_path / "runs" / "default" / "report" / "table.md").read_text()
 
 
+def test_compare_ends_in_a_report_and_trains_nothing_twice(tmp_path):
+    options = ["--cells", "gru", "--tasks", "adding", "--seeds", "1"]
+    done = command(*options, folder=tmp_path, script="scripts/compare.py")
+    assert done.returncode == 0, done.stderr
+    (record,) = (tmp_path / "runs" / "compare").glob("*/record.json")
+    assert Record.load(record).solved == 1
+    assert (tmp_path / "runs" / "compare" / "report" / "gradient_flow_adding.png").exists()
+    written = record.stat().st_mtime_ns
+    assert command(*options, folder=tmp_path, script="scripts/compare.py").returncode == 0
+    assert record.stat().st_mtime_ns == written
+    wrong = command("--cells", "gruu", folder=tmp_path, script="scripts/compare.py")
+    assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1 and "Did you mean 'gru'?" in wrong.stderr
+
+
 def test_help_lists_groups_and_examples_and_is_quick(tmp_path):
     started = time.perf_counter()
     done = command("--help", folder=tmp_path)

@@ -27,7 +27,7 @@ def test_every_block_runs(tmp_path):
         for line in block.splitlines() if language == "sh" else []:
             words = shlex.split(line, comments=True)
             assert (ROOT / words[0]).exists() or words[0] == "python", line
-            if words[0] != "python":  # the two commands themselves; compare's own code is run elsewhere
+            if words[0] != "python":  # the two commands themselves; compare is run in test_commands.py
                 continue
             short = SHORT if "train.py" in words[1] and "--help" not in words else []
             trained += bool(short)
