@@ -3,14 +3,14 @@
 from typing import TYPE_CHECKING, Any
 
 from gru_lab import cells
-from gru_lab.recurrence import unroll
+from gru_lab.recurrence import unroll, unroll_stack
 from gru_lab.schema import UserError
 
 if TYPE_CHECKING:
     from gru_lab import tasks
     from gru_lab.training import Experiment, run
 
-__all__ = ["Experiment", "UserError", "cells", "run", "tasks", "unroll"]
+__all__ = ["Experiment", "UserError", "cells", "run", "tasks", "unroll", "unroll_stack"]
 __version__ = "0.1.0"
 
 

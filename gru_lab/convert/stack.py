@@ -3,12 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gru_lab import cells
 from gru_lab.cells import Cell
-from gru_lab.recurrence import unroll
+from gru_lab.recurrence import unroll_stack
 from gru_lab.schema import UserError
 from gru_lab.typing import Array, Float, Params
 
@@ -36,10 +37,7 @@ class Stack:
 
     def run(self, xs: Float[Array, "B T I"]) -> Float[Array, "B T O"]:
         """The outputs of the last layer."""
-        for layer in self.layers:
-            params = [{name: jnp.asarray(p) for name, p in one.items()} for one in layer]
-            xs = jnp.concatenate([unroll(self.cell, p, xs, reverse=bool(n))[1] for n, p in enumerate(params)], axis=-1)
-        return xs
+        return unroll_stack(self.cell, jax.tree.map(jnp.asarray, self.layers), xs)[1]
 
 
 def kind_of(cell: Cell) -> str:

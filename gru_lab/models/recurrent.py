@@ -1,8 +1,9 @@
-"""Any cell as a Flax NNX layer."""
+"""Any cell as a Flax NNX layer, in one direction or two."""
 
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from gru_lab.cells import Cell
@@ -28,6 +29,11 @@ class Recurrent(nnx.Module):
         """The parameters as the cell's functions take them."""
         return {name: param[...] for name, param in self.params.items()}
 
+    @property
+    def directions(self) -> tuple[dict[str, Any], ...]:
+        """The parameters as `unroll_stack` takes a layer."""
+        return (self.weights,)
+
     def __call__(
         self,
         xs: Float[Array, "B T I"],
@@ -42,3 +48,43 @@ class Recurrent(nnx.Module):
         options = {"lengths": lengths, "resets": resets, "reverse": reverse, "method": method}
         final, hs_BTO = unroll(self.cell, self.weights, xs, state, **options)
         return jax.vmap(self.cell.read)(final), hs_BTO
+
+
+class Bidirectional(nnx.Module):
+    """Two recurrent layers of one cell, one from the first step to the last and one back; outputs side by side.
+
+    `last, hs = layer(xs)`: the outputs of both after their last steps (batch, 2 outputs), and at every step
+    (batch, time, 2 outputs). The backward one begins at each sequence's own end.
+    Source: Schuster & Paliwal 1997, IEEE Transactions on Signal Processing 45(11).
+    """
+
+    def __init__(self, cell: Cell, inputs: int, *, rngs: nnx.Rngs) -> None:
+        self.forward = Recurrent(cell, inputs, rngs=rngs)
+        self.backward = Recurrent(cell, inputs, rngs=rngs)
+        self.outputs = self.forward.outputs + self.backward.outputs
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """The parameters of the forward direction."""
+        return self.forward.weights
+
+    @property
+    def directions(self) -> tuple[dict[str, Any], ...]:
+        """The parameters as `unroll_stack` takes a layer: forward, backward."""
+        return (self.forward.weights, self.backward.weights)
+
+    def __call__(
+        self,
+        xs: Float[Array, "B T I"],
+        states: tuple[State, State] | None = None,
+        *,
+        lengths: Int[Array, " B"] | None = None,
+        resets: Bool[Array, "B T"] | None = None,
+        method: Method = Sequential(),  # noqa: B008 (frozen)
+    ) -> tuple[Float[Array, "B O"], Float[Array, "B T O"]]:
+        """See `gru_lab.unroll_stack`."""
+        starts = states or (None, None)
+        options = {"lengths": lengths, "resets": resets, "method": method}
+        ahead, back = self.forward(xs, starts[0], **options), self.backward(xs, starts[1], reverse=True, **options)
+        last_BO, hs_BTO = (jnp.concatenate(pair, axis=-1) for pair in zip(ahead, back, strict=True))
+        return last_BO, hs_BTO

@@ -3,6 +3,7 @@
 from gru_lab.recurrence.method import Method
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
+from gru_lab.recurrence.stack import unroll_stack
 from gru_lab.recurrence.unroll import unroll
 
-__all__ = ["Method", "Reference", "Sequential", "unroll"]
+__all__ = ["Method", "Reference", "Sequential", "unroll", "unroll_stack"]

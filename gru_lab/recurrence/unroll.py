@@ -11,6 +11,7 @@ from gru_lab.cells import Cell
 from gru_lab.recurrence.checks import check_lengths, check_params, check_resets, check_state, check_step
 from gru_lab.recurrence.gates import gates
 from gru_lab.recurrence.method import Method
+from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.schema import UserError
 from gru_lab.typing import Array, Bool, Int, Params, State
@@ -50,8 +51,8 @@ def unroll(
 
     Raises:
         UserError: if an argument does not fit the others or the cell, if a length is not within the sequence, if
-            parameters are not finite (where their values are known), or if `cell.step` gives back another structure,
-            shape or dtype than it got.
+            parameters are not finite (where their values are known), if `cell.step` gives back another structure,
+            shape or dtype than it got, or if forward-mode differentiation is asked of a method that has none.
     """
     batch, time = _batch_and_time(xs)
     check_params(params)
@@ -62,7 +63,16 @@ def unroll(
         state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (batch, *jnp.shape(leaf))), initial)
     check_state(state, initial, batch)
     check_step(cell, params, initial, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), xs))
-    return _unroll(params, xs, state, lengths, resets, cell=cell, reverse=reverse, trace=trace, method=method)
+    try:
+        return _unroll(params, xs, state, lengths, resets, cell=cell, reverse=reverse, trace=trace, method=method)
+    except TypeError as error:
+        if "forward-mode" in str(error) and not isinstance(method, Reference):
+            name = type(method).__name__
+            raise UserError(
+                f"method is {name}(), whose gradients are made for reverse mode: "
+                "forward-mode differentiation (jax.jvp, jacfwd, hessian) needs method=Reference()"
+            ) from None
+        raise
 
 
 @partial(jax.jit, static_argnames=("cell", "reverse", "trace", "method"))

@@ -141,9 +141,9 @@ def _gradient_flow(experiment: Experiment, program: Program, initial: Any, train
         xs_BTI = network.below_last(batch.inputs, batch.lengths)
 
         def loss(outputs_BO: Any) -> Any:  # a sum over sequences: each one's gradient stands for itself
-            return task.loss(network.readout(outputs_BO), last) * len(batch.inputs)
+            return task.loss(network.after_last(outputs_BO, xs_BTI, batch.lengths), last) * len(batch.inputs)
 
-        return jnp.nanmean(gradient_flow(layer.cell, layer.weights, xs_BTI, loss, batch.lengths), axis=0)
+        return jnp.nanmean(gradient_flow(network.cell, layer.weights, xs_BTI, loss, batch.lengths), axis=0)
 
     flows = jax.jit(lambda many: jax.lax.map(flow, many))
     norms = {name: np.asarray(flows(params)).tolist() for name, params in (("initial", initial), ("trained", trained))}

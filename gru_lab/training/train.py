@@ -65,8 +65,8 @@ def make_program(experiment: Experiment) -> Program:
     def network(params: Any) -> Network:
         return nnx.merge(graph, params)
 
-    def answers(params: Any, batch: Batch) -> Array:
-        return network(params)(batch.inputs, batch.lengths)
+    def answers(params: Any, batch: Batch, key: Key | None = None) -> Array:
+        return network(params)(batch.inputs, batch.lengths, key=key)
 
     def init(key: Key) -> MemberState:
         params = nnx.state(new_network(experiment, jax.random.fold_in(key, 0)))
@@ -84,9 +84,14 @@ def make_program(experiment: Experiment) -> Program:
         )
 
     def one_update(state: MemberState, data: Any) -> tuple[MemberState, Array]:
-        key = jax.random.fold_in(jax.random.fold_in(jax.random.wrap_key_data(state.key), 1), state.update)
-        batch = task.sample(key, training.batch, data["train"])
-        loss, gradient = jax.value_and_grad(lambda params: task.loss(answers(params, batch), batch))(state.params)
+        keys = [jax.random.fold_in(jax.random.wrap_key_data(state.key), n) for n in (1, 2)]
+        for_data, for_dropout = (jax.random.fold_in(key, state.update) for key in keys)
+        batch = task.sample(for_data, training.batch, data["train"])
+
+        def loss_of(params: Any) -> Array:
+            return task.loss(answers(params, batch, for_dropout), batch)
+
+        loss, gradient = jax.value_and_grad(loss_of)(state.params)
         updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
         params = optax.apply_updates(state.params, updates)
         healthy = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient)) & (state.diverged_at == NEVER)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from gru_lab import UserError, cells, unroll
+from gru_lab import UserError, cells, unroll, unroll_stack
 from gru_lab.cells.cell import Cell
 from gru_lab.cells.wrappers import LayerNorm, LowPrecision, RecurrentDropout, Zoneout, step_keys
 from gru_lab.recurrence import Reference, Sequential
@@ -41,8 +41,12 @@ def test_second_order_gradients(float64):
 
 def test_forward_mode_is_refused_in_a_sentence():
     params, xs = problem()
-    with pytest.raises(TypeError, match="forward-mode"):
+    with pytest.raises(UserError, match=r"needs method=Reference\(\)"):
         jax.jvp(lambda p: loss(p, xs), (params,), (params,))
+    value, slope = jax.jvp(lambda p: loss(p, xs, Reference()), (params,), (params,))
+    gradient = jax.grad(lambda p: loss(p, xs))(params)
+    along = sum(jnp.vdot(gradient[name], params[name]) for name in params)
+    assert jnp.allclose(slope, along, rtol=1e-4), (slope, along, value)
 
 
 def test_a_population_is_its_members_and_takes_no_more_memory(float64):
@@ -197,6 +201,58 @@ def test_wrong_arguments_get_one_sentence(cell, options, sentence):
     params, xs = problem(cell=cell)
     with pytest.raises(UserError, match=sentence):
         unroll(cell, params, xs, **options)
+
+
+class TestStacks:
+    def layers(self, directions=2, count=3):
+        keys = iter(jax.random.split(jax.random.key(5), directions * count))
+        widths = [3] + [4 * directions] * (count - 1)
+        return [[GRU.init(next(keys), width) for _ in range(directions)] for width in widths]
+
+    def test_two_directions_are_two_sequences_each_read_from_its_own_end(self, float64):
+        xs, lengths, layers = problem()[1], jnp.array([6, 4]), self.layers(count=2)
+        finals, hs = unroll_stack(GRU, layers, xs, lengths=lengths)
+        for b, length in enumerate(lengths):  # each sequence alone, turned around by hand
+            seen = xs[b : b + 1, :length]
+            for layer, final in zip(layers, finals, strict=True):
+                ahead, back = unroll(GRU, layer[0], seen), unroll(GRU, layer[1], seen[:, ::-1])
+                assert gap(jax.tree.map(lambda leaf, b=b: leaf[b : b + 1], final), (ahead[0], back[0])) < 1e-12
+                seen = jnp.concatenate([ahead[1], back[1][:, ::-1]], axis=-1)
+            assert gap(hs[b : b + 1, :length], seen) < 1e-12
+            assert not hs[b, length:].any()
+
+    def test_states_carry_over_chunks(self, float64):
+        xs, layers = problem()[1], self.layers(directions=1)
+        finals, hs = unroll_stack(GRU, layers, xs)
+        middle, first = unroll_stack(GRU, layers, xs[:, :2])
+        last, second = unroll_stack(GRU, layers, xs[:, 2:], middle)
+        assert gap((finals, hs), (last, jnp.concatenate([first, second], axis=1))) < 1e-12
+
+    def test_dropout_acts_between_layers_in_training_alone(self, float64):
+        xs, key = problem(batch=50, time=20)[1], jax.random.key(1)
+        plain = unroll_stack(GRU, self.layers(count=1), xs)[1]
+        assert gap(plain, unroll_stack(GRU, self.layers(count=1), xs, dropout=0.3, key=key)[1]) == 0
+        layers = self.layers(directions=1, count=1)
+        eye = {name: jnp.zeros_like(p) for name, p in GRU.init(key, 4).items()} | {"W_n": jnp.eye(4) / 1e6}
+        layers.append([eye | {"b_z": jnp.full(4, -50.0)}])  # h = tanh(x / 1e6): what came through the dropout
+        below = unroll_stack(GRU, layers[:1], xs)[1]
+        assert gap(unroll_stack(GRU, layers, xs, dropout=0.3)[1] * 1e6, below) < 1e-6
+        dropped = unroll_stack(GRU, layers, xs, dropout=0.3, key=key)[1] * 1e6
+        kept = jnp.abs(dropped) > 1e-12
+        assert abs(float(kept.mean()) - 0.7) < 0.02
+        assert gap(dropped[kept], below[kept] / 0.7) < 1e-6
+
+    @pytest.mark.parametrize(
+        ("layers", "options", "sentence"),
+        [
+            ([], {}, "layers is empty"),
+            ([[{}, {}, {}]], {}, r"layers\[0\] has 3 directions: it must have 1 or 2"),
+            ([[{}]], {"dropout": 1.0}, r"dropout is 1.0: it must be of at least 0 and below 1"),
+        ],
+    )
+    def test_wrong_stacks_get_one_sentence(self, layers, options, sentence):
+        with pytest.raises(UserError, match=sentence):
+            unroll_stack(GRU, layers, problem()[1], **options)
 
 
 def test_parameters_that_are_not_finite_are_named():

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gru_lab import Experiment, UserError, cells, run, tasks
+from gru_lab import Experiment, UserError, cells, run, tasks, unroll
 from gru_lab.models import Model
 from gru_lab.runs import find_records
 from gru_lab.runs.folder import read_metrics
@@ -190,3 +190,20 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         run(experiment(seeds=1), tmp_path / "file")
+
+
+@pytest.mark.parametrize("task", ["adding", "copy"])
+def test_bidirectional_layers_with_dropout_train_and_answer_alike_on_every_path(task, tmp_path):
+    ours = dataclasses.replace(experiment(task=task, seeds=1), model=Model(layers=2, bidirectional=True, dropout=0.2))
+    assert run(ours, tmp_path).status == "finished"
+    program = make_program(ours)
+    network, batch = program.network(program.init(jax.random.key(0)).params), program.data["validation"]
+    whole = network(batch.inputs, batch.lengths)
+    last = whole[:, -1] if ours.task.readout == "every" else whole
+    top, xs = network.layers[-1], network.below_last(batch.inputs, batch.lengths)
+    state, _ = unroll(top.forward.cell, top.weights, xs, lengths=batch.lengths)
+    np.testing.assert_allclose(network.after_last(state, xs, batch.lengths), last, atol=1e-5)
+    assert np.abs(network(batch.inputs, batch.lengths, key=jax.random.key(1)) - whole).max() > 1e-3
+    one, other = (network(batch.inputs, batch.lengths, key=jax.random.key(n)) for n in (1, 2))
+    assert np.abs(one - other).max() > 1e-3
+    assert network.layers[0](network.encode(batch.inputs))[1].shape[-1] == 12  # the layer as a module of its own

@@ -1,0 +1,75 @@
+"""`unroll_stack`: layers of a cell on top of each other, in one direction or two."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from gru_lab.cells import Cell
+from gru_lab.recurrence.method import Method
+from gru_lab.recurrence.sequential import Sequential
+from gru_lab.recurrence.unroll import unroll
+from gru_lab.schema import UserError
+from gru_lab.typing import Array, Bool, Float, Int, Key, Params, State
+
+States = tuple[tuple[State, ...], ...]
+
+
+def unroll_stack(
+    cell: Cell,
+    layers: Sequence[Sequence[Params]],
+    xs: Any,
+    states: Sequence[Sequence[State]] | None = None,
+    *,
+    lengths: Int[Array, " B"] | None = None,
+    resets: Bool[Array, "B T"] | None = None,
+    dropout: float = 0.0,
+    key: Key | None = None,
+    method: Method = Sequential(),  # noqa: B008 (frozen)
+) -> tuple[States, Float[Array, "B T O"]]:
+    """Run a stack of layers over sequences: `final_states, hs = unroll_stack(cell, layers, xs)`.
+
+    Args:
+        cell: the cell of every layer.
+        layers: `layers[n]` holds the parameters of layer n, one dictionary a direction. With two directions the
+            second runs from the last step to the first, and the layer above sees both outputs side by side.
+        xs: inputs of the first layer, as in `unroll`.
+        states: the states before the first steps, `states[n][direction]`; initial states if None.
+        lengths: as in `unroll`; the backward direction begins at each sequence's own last step.
+        resets: as in `unroll`.
+        dropout: the share of outputs that is dropped between two layers, the others scaled by 1 / (1 - dropout)
+            (Zaremba 2014, arXiv:1409.2329); nothing is dropped on the way into the first layer or out of the last.
+        key: random key of the dropout; nothing is dropped without one, as in evaluation.
+        method: how the steps are run.
+
+    Returns:
+        The states after the last steps, nested as `states`, and the outputs of the last layer
+        (batch, time, directions x outputs).
+
+    Raises:
+        UserError: if there is no layer, if a layer has not one or two directions, if `dropout` is not in [0, 1), and
+            as `unroll` does.
+    """
+    if not layers:
+        raise UserError("layers is empty: a stack has one layer at least")
+    if not 0 <= dropout < 1:
+        raise UserError(f"dropout is {dropout!r}: it must be of at least 0 and below 1")
+    finals = []
+    for n, layer in enumerate(layers):
+        if len(layer) not in (1, 2):
+            raise UserError(f"layers[{n}] has {len(layer)} directions: it must have 1 or 2")
+        if n > 0 and key is not None and dropout > 0:
+            xs = _dropped(jax.random.fold_in(key, n), xs, dropout)
+        starts = [None] * len(layer) if states is None else states[n]
+        ran = [
+            unroll(cell, params, xs, start, lengths=lengths, resets=resets, reverse=bool(direction), method=method)
+            for direction, (params, start) in enumerate(zip(layer, starts, strict=True))
+        ]
+        finals.append(tuple(final for final, _ in ran))
+        xs = jnp.concatenate([hs for _, hs in ran], axis=-1)
+    return tuple(finals), xs
+
+
+def _dropped(key: Key, hs: Array, rate: float) -> Array:
+    return jnp.where(jax.random.bernoulli(key, 1 - rate, hs.shape), hs / (1 - rate), 0)
