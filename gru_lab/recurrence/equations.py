@@ -160,6 +160,8 @@ def _product_key(eqn: JaxprEqn, colour: dict[Var, Colour]) -> Any:
     ((of_left, of_right), batch) = eqn.params["dimension_numbers"]
     if colour[left] == Colour.ONCE or colour[right] != Colour.ONCE or any(batch) or tuple(of_left) != (1,):
         return None
+    if left.aval.shape[1] == 1:  # an outer product: compilers make it part of the element-wise work around it
+        return None
     options = tuple(str(eqn.params.get(name)) for name in ("precision", "preferred_element_type"))
     return left, right.aval.dtype, tuple(of_right) if len(of_right) == 1 else id(eqn), options
 
