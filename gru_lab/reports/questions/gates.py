@@ -1,0 +1,60 @@
+"""How long do the gates let each unit remember?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gru_lab.reports.panels import Axes, Curves, two_panels
+from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.style import Palette
+
+QUANTILES = tuple(n / 20 for n in range(21))
+
+
+@register("gates")
+@dataclass(frozen=True)
+class Gates(Question):
+    """The distribution of the units' time scales, beside what chrono initialisation promises."""
+
+    title = "How long do the gates let each unit remember?"
+    diagnostic = "gates"
+    fields: ClassVar[Mapping[str, Any]] = {"quantiles": QUANTILES}
+
+    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+        """See `Question.draw`."""
+        import numpy as np
+
+        shares = 100 * np.array(QUANTILES)
+        found = {}
+        for label, answer in answers.items():
+            if answer.measured:
+                scales = {when: measured["time_scales"] for when, measured in answer.measured.items()}
+                found[label] = Curves(answer.cell, shares, scales)
+        ends = {a.settings.get("t_max") for a in answers.values() if a.settings.get("gate_init") == "chrono"}
+        promised = [
+            (f"chrono promises, T = {t_max:g}", shares, 2 + np.array(QUANTILES) * (t_max - 2))
+            for t_max in sorted(end for end in ends if end)
+        ]
+        axes = Axes("share of the units (%)", "time scale (steps)", floor=0.9)
+        return two_panels(task, found, colours, axes, promised)
+
+    def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
+        """See `Question.rows`."""
+
+        def say(measured: Mapping) -> str:
+            scales = measured["time_scales"]
+            open_ = [name for name in measured if name.endswith("_above_0.9")]
+            shares = ", ".join(f"{name.split('_')[0]} {100 * float(measured[name].mean()):.0f} %" for name in open_)
+            middle, top = told(scales[:, 10], ".2g"), told(scales[:, 20], ".3g")
+            return f"median unit {middle}, longest {top} steps; open: {shares}"
+
+        return [(label, *both(answer, say))]
+
+    def text(self) -> str:
+        """See `Question.text`."""
+        return (
+            "The time scale of a unit is 1/(1 - f), f its mean retention (the forget gate of an LSTM, the update gate "
+            "of a GRU): after so many steps a fraction 1/e of what it held is left. Units are sorted by it. Cells "
+            "without such a gate are left out. The table gives the median and the longest time scale, and how much of "
+            "the time each gate is open beyond 0.9 (Karpathy 2015)."
+        )

@@ -1,0 +1,54 @@
+"""Do small differences of the state die, stay or grow?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gru_lab.reports.panels import Axes, Curves, two_panels
+from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.style import Palette
+
+LOWEST = -5.0  # nats a step: what dies faster is gone after a step or two
+
+
+@register("lyapunov")
+@dataclass(frozen=True)
+class Lyapunov(Question):
+    """The Lyapunov spectrum along the task's inputs."""
+
+    title = "Do small differences of the state die, stay or grow?"
+    diagnostic = "lyapunov"
+    fields: ClassVar[Mapping[str, Any]] = {"k": None}
+    sequences = 8
+
+    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+        """See `Question.draw`."""
+        import numpy as np
+
+        found = {}
+        for label, answer in answers.items():
+            rates = {when: measured["exponents"] for when, measured in answer.measured.items()}
+            floored = {when: np.where(np.isneginf(values), LOWEST, values) for when, values in rates.items()}
+            count = next(iter(rates.values())).shape[1]
+            found[label] = Curves(answer.cell, (np.arange(count) + 0.5) / count, floored)
+        axes = Axes("rank / size of the state", "Lyapunov exponent\n(nats a step)", log=False, floor=LOWEST)
+        return two_panels(task, found, colours, axes, [("neither dies nor grows", np.array([0, 1]), np.zeros(2))])
+
+    def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
+        """See `Question.rows`."""
+
+        def say(measured: Mapping) -> str:
+            first, error = measured["exponents"][:, 0], measured["errors"][:, 0]
+            slow = (measured["exponents"] > -0.1).mean(axis=1) * 100
+            return f"{told(first, '.2g')} (error {told(error, '.1g').split()[0]}), {told(slow, '.0f')} % slow"
+
+        return [(label, *both(answer, say))]
+
+    def text(self) -> str:
+        """See `Question.text`."""
+        return (
+            "The Lyapunov exponents along the task's own inputs, the largest first: the rates at which small "
+            "differences of the state grow (above 0: chaos, exploding gradients) or die (below). The table gives the "
+            "largest, with the standard error that eight stretches of the sequences give, and the share of directions "
+            f"that lose less than a tenth a step. Exponents below {LOWEST:g} are drawn there."
+        )

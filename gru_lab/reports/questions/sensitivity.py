@@ -1,0 +1,77 @@
+"""What does remembering cost: how steeply does the state depend on the recurrent parameters?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from gru_lab.reports.panels import WHEN
+from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.style import Palette, figure, files, legend, looks
+
+X = r"$\|\partial h\,/\,\partial p\| / \|h\|$"
+
+
+def steepest(measured: Mapping) -> "tuple[str, object]":
+    """The parameter on which the state depends most steeply in the median member, and every member's value."""
+    import numpy as np
+
+    states = {name.removeprefix("state_"): values for name, values in measured.items() if name.startswith("state_")}
+    name = max(states, key=lambda name: float(np.nanmedian(states[name])))
+    return name, states[name]
+
+
+@register("sensitivity")
+@dataclass(frozen=True)
+class Sensitivity(Question):
+    """|dh/dp| / |h| for the parameter to which the last state is most sensitive, and |dL/dp| for the same one."""
+
+    title = "What does remembering cost: how steeply do state and loss depend on the parameters?"
+    diagnostic = "sensitivity"
+    fields: ClassVar[Mapping[str, Any]] = {"normalised": True}
+
+    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+        """One dot a member; see `Question.draw`."""
+        import numpy as np
+
+        with figure(1.9, len(answers)) as page:
+            whens = [when for when in WHEN if any(when in answer.measured for answer in answers.values())]
+            panels = page.subplots(1, len(whens), sharey=True, sharex=True, squeeze=False)[0]
+            handles = []
+            for panel, when in zip(panels, whens, strict=True):
+                handles = []
+                cells = [answer.cell for answer in answers.values()]
+                for n, ((label, answer), look) in enumerate(zip(answers.items(), looks(cells, colours), strict=True)):
+                    marker = "os^vDPX*"[(n - cells.index(answer.cell)) % 8]
+                    style = {"color": look["color"], "marker": marker, "linestyle": "", "markersize": 3.5, "alpha": 0.7}
+                    handles += panel.plot([], [], **style, label=label)
+                    if when in answer.measured:
+                        measured = answer.measured[when]
+                        name, states = steepest(measured)
+                        losses = measured[f"loss_{name}"]
+                        fine = np.isfinite(states) & np.isfinite(losses) & (states > 0) & (losses > 0)
+                        panel.plot(states[fine], losses[fine], **style)
+                panel.set(
+                    title=WHEN[when], xscale="log", yscale="log", xlabel=r"$\|\partial h\,/\,\partial p\| / \|h\|$"
+                )
+            panels[0].set_ylabel(r"$\|\partial L\,/\,\partial p\|$")
+            page.suptitle(f"{task}\np: the parameter on which h depends most; a dot a seed", fontsize=8)
+            legend(page, handles)
+            return files(page)
+
+    def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
+        """See `Question.rows`."""
+
+        def say(measured: Mapping) -> str:
+            name, states = steepest(measured)
+            return f"{told(states, '.2g')} ({name}), loss {told(measured[f'loss_{name}'], '.2g')}"
+
+        return [(label, *both(answer, say))]
+
+    def text(self) -> str:
+        """See `Question.text`."""
+        return (
+            "The curse of memory (Zucchet & Orvieto 2024): a state that adds up a long past depends steeply on the "
+            "parameters that hold it, though no gradient explodes. For each cell the parameter p of the largest "
+            "|dh/dp| (relative to |h|, at the last step) and the gradient of the loss with respect to it; root mean "
+            "squares over sequences."
+        )
