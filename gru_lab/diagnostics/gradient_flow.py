@@ -9,7 +9,9 @@ import jax.numpy as jnp
 
 from gru_lab.cells import Cell
 from gru_lab.cells.wrappers import Wrapper
+from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, register
 from gru_lab.recurrence import Method, Sequential, unroll
+from gru_lab.schema import Size
 from gru_lab.typing import Array, Float, Int, Params, State
 
 
@@ -54,3 +56,23 @@ def gradient_flow(
     steps_BT = ends_B[:, None] - 1 - jnp.arange(time)
     norms_BT = jnp.sqrt(jnp.take_along_axis(jnp.asarray(squares_BT), jnp.maximum(steps_BT, 0), axis=1))
     return jnp.where(steps_BT >= 0, norms_BT, jnp.nan)
+
+
+@register("gradient_flow")
+@dataclass(frozen=True)
+class GradientFlow(Diagnostic):
+    """`norm` (lags,): the norm of dL/dh against the lag, the mean over the sequences that reach so far back.
+
+    Attributes:
+        lags: how many lags, from 0 on; all that the inputs have if None.
+    """
+
+    lags: Size | None = None
+
+    def measure(self, layer: Layer) -> dict[str, Array]:
+        """See `Diagnostic.measure`."""
+        time = layer.xs.shape[1]
+        if self.lags is not None and self.lags > time:
+            self.refuse("lags", f"it must be at most {time}, the number of steps in the inputs")
+        norms_BT = gradient_flow(layer.cell, layer.params, layer.xs, layer.loss, layer.lengths)
+        return {"norm": jnp.nanmean(norms_BT[:, : self.lags], axis=0)}
