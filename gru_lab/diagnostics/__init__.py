@@ -2,7 +2,8 @@
 
 from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, create, get, name_of, names, register
 from gru_lab.diagnostics.gates import Gates, chrono_time_scales, gate_values, saturation, time_scales
-from gru_lab.diagnostics.gradient_flow import GradientFlow, gradient_flow
+from gru_lab.diagnostics.gradient_flow import GradientFlow, decay_rate, gradient_flow, horizon
+from gru_lab.diagnostics.jacobian import Jacobian, log_singular_values, log_spectral_norms
 from gru_lab.diagnostics.lyapunov import (
     Lyapunov,
     Spectrum,
@@ -17,17 +18,22 @@ __all__ = [
     "Diagnostic",
     "Gates",
     "GradientFlow",
+    "Jacobian",
     "Layer",
     "Lyapunov",
     "Spectrum",
     "chrono_time_scales",
     "create",
+    "decay_rate",
     "exponents",
     "gate_values",
     "get",
     "gradient_flow",
     "growth",
+    "horizon",
     "kaplan_yorke",
+    "log_singular_values",
+    "log_spectral_norms",
     "lyapunov_spectrum",
     "name_of",
     "names",
