@@ -13,14 +13,24 @@ from gru_lab.diagnostics.lyapunov import (
     lyapunov_spectrum,
     spectrum_of_map,
 )
+from gru_lab.diagnostics.memory_capacity import Capacity, MemoryCapacity, memory_capacity
+from gru_lab.diagnostics.sensitivity import (
+    Sensitivity,
+    loss_sensitivity,
+    one_unit_sensitivity,
+    state_sensitivity,
+)
 
 __all__ = [
+    "Capacity",
     "Diagnostic",
     "Gates",
     "GradientFlow",
     "Jacobian",
     "Layer",
     "Lyapunov",
+    "MemoryCapacity",
+    "Sensitivity",
     "Spectrum",
     "chrono_time_scales",
     "create",
@@ -34,11 +44,15 @@ __all__ = [
     "kaplan_yorke",
     "log_singular_values",
     "log_spectral_norms",
+    "loss_sensitivity",
     "lyapunov_spectrum",
+    "memory_capacity",
     "name_of",
     "names",
+    "one_unit_sensitivity",
     "register",
     "saturation",
     "spectrum_of_map",
+    "state_sensitivity",
     "time_scales",
 ]
