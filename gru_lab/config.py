@@ -16,7 +16,7 @@ from gru_lab import cells, tasks
 from gru_lab.models import Model, Shape, hidden_for
 from gru_lab.runs.tracking import Logger
 from gru_lab.schema import Schema, UserError, build, listed, nearest
-from gru_lab.training import Experiment, Population, Training, optimizers
+from gru_lab.training import Experiment, Population, Training, optimizers, remedies
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Paths(Schema):
     runs: str = "runs"
 
 
-FAMILIES = {"cell": cells, "task": tasks, "optimizer": optimizers}  # groups whose options are found by discovery
+# Groups whose options are found by discovery.
+FAMILIES = {"cell": cells, "task": tasks, "optimizer": optimizers, "remedy": remedies}
 SETTINGS = {"model": Model, "training": Training, "population": Population, "logger": Logger, "paths": Paths}
 AUTO = "auto"
 
@@ -86,7 +87,7 @@ def build_job(tree: Mapping[str, Any]) -> Job:
     parts: dict[str, Any] = {}
     for group, schema in SETTINGS.items():
         parts[group] = build(schema, _fields(group, tree.get(group, {})), group)
-    for group in ("task", "optimizer"):
+    for group in ("task", "optimizer", "remedy"):
         parts[group] = _create(group, tree)
     parts["cell"] = _cell(tree, parts["task"], parts["model"])
     sweep = tree.get("sweep", "default")

@@ -12,8 +12,12 @@ from gru_lab.cells import Cell
 from gru_lab.models import Model, Shape
 from gru_lab.schema import Count, Schema, Size
 from gru_lab.tasks import Task
-from gru_lab.training import optimizers
+from gru_lab.training import optimizers, remedies
 from gru_lab.training.optimizers import Optimizer
+from gru_lab.training.remedies import Remedy
+
+# A part that came after the first records: at its default it is left out of the configuration, whose hash stays.
+LATER = {"left out at default": True}
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,7 @@ class Experiment(Schema):
     optimizer: Optimizer = optimizers.create("adam")
     training: Training = Training()
     population: Population = Population()
+    remedy: Remedy = field(default=remedies.create("none"), metadata=LATER)
 
     @cached_property
     def shape(self) -> Shape:
@@ -71,9 +76,12 @@ class Experiment(Schema):
     def config(self) -> dict[str, Any]:
         """The experiment as plain numbers and names, as `config.yaml` keeps it."""
         named = {"cell": cells.name_of, "task": tasks.name_of, "optimizer": optimizers.name_of}
+        named["remedy"] = remedies.name_of
         config = {}
         for part in dataclasses.fields(self):
             value = getattr(self, part.name)
+            if part.metadata == LATER and value == part.default:
+                continue
             name = {"name": named[part.name](value)} if part.name in named else {}
             fields = (field.name for field in dataclasses.fields(value) if field.compare)
             config[part.name] = name | {field: _plain(getattr(value, field)) for field in fields}

@@ -6,7 +6,7 @@ import pytest
 
 from gru_lab import cells, tasks
 from gru_lab.commandline import compose, configs
-from gru_lab.training import optimizers
+from gru_lab.training import optimizers, remedies
 
 PRESETS = sorted(path.relative_to(configs()).with_suffix("") for path in configs().rglob("*.yaml"))
 
@@ -38,6 +38,13 @@ def test_every_task_is_an_option_with_the_defaults_of_its_class(name):
 @pytest.mark.parametrize("name", optimizers.names())
 def test_every_optimizer_is_an_option_with_the_defaults_of_its_class(name):
     assert job(f"optimizer={name}").experiment.optimizer == optimizers.create(name)
+
+
+@pytest.mark.parametrize("name", remedies.names())
+def test_every_remedy_is_an_option_and_none_leaves_the_configuration_as_it_was(name):
+    base, experiment = job().experiment, job(f"remedy={name}").experiment
+    assert experiment.remedy == remedies.create(name)
+    assert ("remedy" in experiment.config) == (experiment.hash != base.hash) == (name != "none")
 
 
 def test_a_sweep_composes_every_pair():
