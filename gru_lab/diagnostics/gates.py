@@ -18,7 +18,9 @@ LOW, HIGH = 0.1, 0.9  # beyond these a gate counts as saturated
 def gated(cell: Cell) -> GatedCell:
     """The cell, if it declares a gate that keeps its state; `UserError` if not."""
     if not isinstance(cell, GatedCell):
-        raise UserError(f"cell {name_of(cell)!r} declares no gate that keeps its state: ask a gated cell, such as 'gru'")
+        raise UserError(
+            f"cell {name_of(cell)!r} declares no gate that keeps its state: ask a gated cell, such as 'gru'"
+        )
     return cell
 
 

@@ -1,0 +1,60 @@
+"""A cell as a map of one real vector: what its Jacobians, exponents and singular values are taken of."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+
+from gru_lab.cells import Cell
+from gru_lab.typing import Array, Float, Params, State
+
+Step = Callable[[Array, Any], Array]  # (state (D,), input of one step) -> state (D,)
+
+
+def real(state: State) -> Float[Array, " D"]:
+    """All numbers of a state as one real vector; of a complex leaf first the real, then the imaginary parts."""
+    return ravel_pytree(_parts(state))[0]
+
+
+def real_map(cell: Cell, params: Params) -> tuple[Step, Float[Array, " D"]]:
+    """`cell.step` on the real vector of its state, and the initial state as such a vector."""
+    initial = jax.tree.map(jnp.asarray, cell.initial_state(params))
+    first_D, parts = ravel_pytree(_parts(initial))
+
+    def whole(like: Array, part: Any) -> Array:
+        return jax.lax.complex(*part) if jnp.iscomplexobj(like) else part
+
+    def step(state_D: Array, x: Any) -> Array:
+        return real(cell.step(params, jax.tree.map(whole, initial, parts(state_D)), x))
+
+    return step, first_D
+
+
+def held(step: Step) -> Step:
+    """The step on inputs `(x, counts)`: where a step does not count, the state stays as it is."""
+
+    def masked(state_D: Array, x: Any) -> Array:
+        x, counts = x
+        return jnp.where(counts, step(state_D, x), state_D)
+
+    return masked
+
+
+def counted(xs: Float[Array, "B T I"], lengths: Array | None) -> tuple[Array, Array]:
+    """The inputs with zeros in the padding, whatever stands there, and which steps count, (batch, time)."""
+    batch, time = xs.shape[:2]
+    if lengths is None:
+        return xs, jnp.ones((batch, time), bool)
+    counts_BT = jnp.arange(time) < lengths[:, None]
+    return jnp.where(counts_BT[..., None], xs, 0), counts_BT
+
+
+def size(cell: Cell, params: Params) -> int:
+    """How many real numbers the state of a cell is."""
+    return jax.eval_shape(lambda p: real(cell.initial_state(p)), params).size
+
+
+def _parts(state: State) -> Any:
+    return jax.tree.map(lambda leaf: (leaf.real, leaf.imag) if jnp.iscomplexobj(leaf) else leaf, state)
