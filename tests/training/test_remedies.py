@@ -1,7 +1,10 @@
 """Remedies: each penalty held to its definition, and what each does to a run."""
 
 import dataclasses
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -10,11 +13,15 @@ import pytest
 from flax import nnx
 from jax.flatten_util import ravel_pytree
 
-from gru_lab import Experiment, cells, tasks
+from gru_lab import Experiment, cells, run, tasks
+from gru_lab.commandline import compose
 from gru_lab.models import Model
+from gru_lab.runs import Record
 from gru_lab.tasks import Batch
-from gru_lab.training import Population, Training, remedies
+from gru_lab.training import Population, Training, optimizers, remedies
 from gru_lab.training.train import make_program, new_network
+
+ROOT = Path(__file__).parents[2]
 
 
 def experiment(cell="rnn", remedy="omega", task="adding", layers=1, seeds=2, updates=12, **fields):
@@ -156,3 +163,67 @@ def test_a_penalty_is_added_to_the_gradient_when_it_is_due():
     changed = ours.advance(state, ours.data)[0].params
     with pytest.raises(AssertionError):
         jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b), plain.advance(state, plain.data)[0].params, changed)
+
+
+def leading_exponents(weights, xs, k):
+    """Of a vanilla network by QRs of its dense Jacobians diag(1 - h'^2) U, in NumPy."""
+    W, U, b = (np.asarray(weights[name], np.float64) for name in ("W_h", "U_h", "b_h"))
+    h, Q, total = np.zeros(len(b)), np.eye(len(b))[:, :k], 0.0
+    for x in np.asarray(xs, np.float64):
+        h = np.tanh(x @ W + h @ U + b)
+        Q, R = np.linalg.qr((1 - h**2)[:, None] * (U.T @ Q))
+        total = total + np.log(np.abs(np.diag(R)))
+    return total / len(xs)
+
+
+def test_flossing_moves_the_leading_exponents_towards_zero_and_nothing_but_the_recurrence():
+    ours = dataclasses.replace(
+        experiment("rnn", "flossing", k=3, before=40),
+        cell=cells.create("rnn", hidden=8),
+        task=tasks.create("adding", length=40),
+        optimizer=optimizers.create("adam", learning_rate=0.01),
+    )
+    plain = dataclasses.replace(ours, remedy=remedies.create("none"))
+    found = {}
+    for name, one in (("before", plain), ("after", ours)):
+        program = make_program(one)
+        network = program.network(program.init(jax.random.key(0)).params)
+        batch = program.data["validation"]
+        found[name] = np.mean([leading_exponents(network.layers[0].weights, xs, 3) for xs in batch.inputs], axis=0)
+        found[f"{name} readout"] = network.readout.kernel[...]
+    assert np.sum(found["after"] ** 2) < 0.05 * np.sum(found["before"] ** 2), found
+    np.testing.assert_array_equal(found["before readout"], found["after readout"])
+
+
+FIELDS = {"omega": ["remedy.every=3"], "flossing": ["remedy.before=3", "remedy.every=7", "remedy.updates=2"]}
+
+
+class Interruption:
+    """A tracker that stops the program at the first evaluation."""
+
+    def log(self, values, update):
+        raise KeyboardInterrupt
+
+    def finish(self):
+        pass
+
+
+@pytest.mark.parametrize("name", [name for name in remedies.names() if name != "none"])
+def test_a_run_of_the_command_line_with_a_remedy_and_one_resumed_end_in_the_same_numbers(name, tmp_path):
+    arguments = ["cell=rnn", "cell.hidden=4", "task.length=10", f"remedy={name}", *FIELDS.get(name, [])]
+    arguments += ["training.updates=20", "training.evaluate_every=10", "population.seeds=2", "training.batch=4"]
+    arguments += ["training.validation=16", "training.test=16"]
+    command = [sys.executable, str(ROOT / "experiments" / "train.py"), *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    ours = compose("train", arguments)[1][0].experiment
+    straight = tmp_path / "runs" / "default" / ours.name
+    with pytest.raises(KeyboardInterrupt):
+        run(ours, tmp_path / "resumed", lambda _: Interruption())
+    resumed = run(ours, tmp_path / "resumed")
+    assert len((straight / "metrics.jsonl").read_text().splitlines()) == 2
+    for file in ("metrics.jsonl", "config.yaml", "gradient_flow.json"):
+        assert (straight / file).read_text() == (tmp_path / "resumed" / ours.name / file).read_text(), file
+    record = Record.load(straight / "record.json")
+    assert [member.metrics for member in record.members] == [member.metrics for member in resumed.members]
+    assert record.config["remedy"]["name"] == name
