@@ -40,6 +40,7 @@ Examples
   population.seeds=10                         ten members in one compiled program
   model.layers=2 model.embedding=16
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
+  'diagnostics=[gradient_flow,gates]'         measured at every evaluation, kept in metrics.jsonl
   logger=wandb logger.mode=online             Weights & Biases (offline by default)
   experiment=compare/adding                   a preset of configs/experiment/
   -m experiment=zoo 'cell=glob(*)'            every cell there is

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 from gru_lab import cells, tasks
 from gru_lab.models import Model, Shape, hidden_for
 from gru_lab.runs.tracking import Logger
-from gru_lab.schema import Schema, UserError, build, listed, nearest
+from gru_lab.schema import Schema, UserError, build, checked, listed, nearest
 from gru_lab.training import Experiment, Population, Training, optimizers, remedies
 
 
@@ -80,7 +80,7 @@ def build_job(tree: Mapping[str, Any]) -> Job:
     Raises:
         UserError: one sentence for the first key that is unknown or value that is not allowed.
     """
-    known = [*FAMILIES, *SETTINGS, "sweep"]
+    known = [*FAMILIES, *SETTINGS, "diagnostics", "sweep"]
     for name in tree:
         if name not in known:
             raise UserError(f"{name} is unknown: a run has {listed(known)}.{nearest(name, known)}")
@@ -93,6 +93,7 @@ def build_job(tree: Mapping[str, Any]) -> Job:
     sweep = tree.get("sweep", "default")
     if not isinstance(sweep, str) or not sweep or Path(sweep).name != sweep or sweep.startswith("."):
         raise UserError(f"sweep is {sweep!r}: it must be the name of one folder")
+    parts["diagnostics"] = checked("diagnostics", tree.get("diagnostics", ()), tuple[str, ...])
     logger, paths = parts.pop("logger"), parts.pop("paths")
     return Job(Experiment(**parts), sweep, paths, logger)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from gru_lab import cells, tasks
+from gru_lab import cells, diagnostics, tasks
 from gru_lab.cells import Cell
 from gru_lab.models import Model, Shape
 from gru_lab.schema import Count, Schema, Size
@@ -57,7 +57,11 @@ class Population(Schema):
 
 @dataclass(frozen=True)
 class Experiment(Schema):
-    """A cell on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its record."""
+    """A cell on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its record.
+
+    `diagnostics` names those of `gru_lab.diagnostics` that are measured at every evaluation and kept in its line of
+    metrics: of the last recurrent layer, on the first 32 sequences of the validation set.
+    """
 
     cell: Cell
     task: Task
@@ -66,6 +70,13 @@ class Experiment(Schema):
     training: Training = Training()
     population: Population = Population()
     remedy: Remedy = field(default=remedies.create("none"), metadata=LATER)
+    # Not compared, hence not in the configuration's hash: what is measured changes nothing of what is trained.
+    diagnostics: tuple[str, ...] = field(default=(), compare=False)
+
+    def check(self) -> None:
+        """Every diagnostic must be known and fit the cell."""
+        for name in self.diagnostics:
+            diagnostics.create(name).check_cell(self.cell)
 
     @cached_property
     def shape(self) -> Shape:
@@ -80,7 +91,7 @@ class Experiment(Schema):
         config = {}
         for part in dataclasses.fields(self):
             value = getattr(self, part.name)
-            if part.metadata == LATER and value == part.default:
+            if not part.compare or (part.metadata == LATER and value == part.default):
                 continue
             name = {"name": named[part.name](value)} if part.name in named else {}
             fields = (field.name for field in dataclasses.fields(value) if field.compare)

@@ -58,6 +58,7 @@ def test_the_folder_of_a_run_follows_its_settings_and_not_where_or_how_it_is_sho
     base = job().experiment.name
     assert job("logger=wandb", "paths.runs=elsewhere", "sweep=other").experiment.name == base
     assert job("population.placement=vmap").experiment.name == base
+    assert job("diagnostics=[gradient_flow,gates]").experiment.name == base
     assert job("cell.hidden=65").experiment.name != base
     assert job("optimizer.learning_rate=1").experiment == job("optimizer.learning_rate=1.0").experiment
 
