@@ -42,6 +42,16 @@ def held(step: Step) -> Step:
     return masked
 
 
+def last_state(cell: Cell, params: Params, xs: Float[Array, "T I"], counts: Array) -> State:
+    """The state of one sequence after the last step that counts, by the steps alone, whatever is differentiated."""
+
+    def step(state: State, at: Any) -> tuple[State, None]:
+        x, count = at
+        return jax.tree.map(lambda new, old: jnp.where(count, new, old), cell.step(params, state, x), state), None
+
+    return jax.lax.scan(step, jax.tree.map(jnp.asarray, cell.initial_state(params)), (xs, counts))[0]
+
+
 def counted(xs: Float[Array, "B T I"], lengths: Array | None) -> tuple[Array, Array]:
     """The inputs with zeros in the padding, whatever stands there, and which steps count, (batch, time)."""
     batch, time = xs.shape[:2]

@@ -10,7 +10,7 @@ from gru_lab.cells.initializers import GatedCell
 from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, register
 from gru_lab.recurrence import unroll
 from gru_lab.schema import Probability, UserError
-from gru_lab.typing import Array, Float, Int, Params
+from gru_lab.typing import Array, Float, Int, Params, State
 
 LOW, HIGH = 0.1, 0.9  # beyond these a gate counts as saturated
 
@@ -40,7 +40,7 @@ def gate_values(
         seen["state"],
     )
 
-    def one(state: Array, x: Array) -> dict[str, Array]:
+    def one(state: State, x: Array) -> dict[str, Array]:
         return gating.gate_values(params, state, x) | {"retention": gating.retention(params, state, x)}
 
     values = jax.vmap(jax.vmap(one))(before, xs)

@@ -58,10 +58,41 @@ def gradient_flow(
     return jnp.where(steps_BT >= 0, norms_BT, jnp.nan)
 
 
+def decay_rate(norms: Float[Array, " T"]) -> Float[Array, ""]:
+    """The slope of log norm against the lag by least squares, in nats a step: below 0 the gradient vanishes.
+
+    Only lags whose norm is finite and a normal number count: a gradient that underflows says nothing of its rate.
+    NaN if they are fewer than two.
+    """
+    return slope(jnp.where(norms >= jnp.finfo(norms.dtype).tiny, jnp.log(norms), jnp.nan))
+
+
+def slope(logs: Float[Array, " T"]) -> Float[Array, ""]:
+    """The slope of a curve against the lag by least squares over its finite part; NaN if that is below two points."""
+    usable = jnp.isfinite(logs)
+    lags = jnp.arange(logs.size, dtype=logs.dtype)
+    lags = jnp.where(usable, lags - (lags * usable).sum() / usable.sum(), 0)
+    return (lags * jnp.where(usable, logs, 0)).sum() / (lags**2).sum()
+
+
+def horizon(norms: Float[Array, " T"], below: float = 1e-3) -> Float[Array, ""]:
+    """The gradient horizon: the first lag from which the norm stays under `below` of the norm at lag 0.
+
+    A norm that dips and comes back has not vanished, so that the last lag at or above counts. If the norm is not
+    under at the longest lag measured, this is the number of lags: the horizon is at least that. Lags that are NaN
+    (longer than the sequence) do not count; NaN if the norm at lag 0 is not finite, 0 if it is 0.
+    """
+    lags = jnp.arange(1, norms.size + 1)
+    reached = jnp.max(jnp.where(norms >= below * norms[0], lags, 0)).astype(norms.dtype)
+    return jnp.where(jnp.isfinite(norms[0]), jnp.where(norms[0] > 0, reached, 0), jnp.nan)
+
+
 @register("gradient_flow")
 @dataclass(frozen=True)
 class GradientFlow(Diagnostic):
     """`norm` (lags,): the norm of dL/dh against the lag, the mean over the sequences that reach so far back.
+
+    With its `decay_rate` and its `horizon`, each one number.
 
     Attributes:
         lags: how many lags, from 0 on; all that the inputs have if None.
@@ -75,4 +106,5 @@ class GradientFlow(Diagnostic):
         if self.lags is not None and self.lags > time:
             self.refuse("lags", f"it must be at most {time}, the number of steps in the inputs")
         norms_BT = gradient_flow(layer.cell, layer.params, layer.xs, layer.loss, layer.lengths)
-        return {"norm": jnp.nanmean(norms_BT[:, : self.lags], axis=0)}
+        norm = jnp.nanmean(norms_BT[:, : self.lags], axis=0)
+        return {"norm": norm, "decay_rate": decay_rate(norm), "horizon": horizon(norm)}

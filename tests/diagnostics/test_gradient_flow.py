@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gru_lab import cells
-from gru_lab.diagnostics import gradient_flow
+from gru_lab.diagnostics import decay_rate, gradient_flow, horizon
 
 TIME, LENGTHS = 7, (7, 4)
 
@@ -32,3 +32,29 @@ def test_norms_are_those_of_the_gradient_with_respect_to_each_state(name, float6
             expected = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))
             np.testing.assert_allclose(norms_BT[b, lag], expected, rtol=1e-10)
         assert jnp.isnan(norms_BT[b, length:]).all(), "there is no state further back than the sequence"
+
+
+def test_the_decay_rate_is_the_slope_of_what_can_be_seen():
+    norms = np.full(60, np.nan, np.float32)
+    norms[:50] = 3 * np.exp(-2.0 * np.arange(50))  # underflows to 0 from lag 45
+    np.testing.assert_allclose(decay_rate(jnp.array(norms)), -2, rtol=1e-5)
+    assert jnp.isnan(decay_rate(jnp.array([1.0, jnp.inf, jnp.nan, 0.0])))
+    noisy = np.exp(np.random.RandomState(0).randn(30))
+    np.testing.assert_allclose(decay_rate(jnp.array(noisy)), np.polyfit(np.arange(30), np.log(noisy), 1)[0], rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("norms", "expected"),
+    [
+        ([5, 1, 4e-3, 1e-3], 2),  # 4e-3 is under 1e-3 of 5
+        ([1, 1e-4, 1, 1e-4, 1e-5], 3),  # a dip is not the end
+        ([1, 0.5, 0.2], 3),  # never under: at least as long as was measured
+        ([1, 0.5, 1e-9, np.nan], 2),
+        ([1, 0.5, np.nan, np.nan], 2),
+        ([1, 9, np.inf, np.inf], 4),  # an exploding gradient reaches back as far as one looks
+        ([0, 0, 0], 0),
+        ([np.inf, 1, 1], np.nan),
+    ],
+)
+def test_the_horizon_is_where_the_norm_falls_for_good(norms, expected):
+    np.testing.assert_equal(float(horizon(jnp.array(norms, jnp.float32))), float(expected))
