@@ -35,10 +35,12 @@ Examples
   cell=lstm cell.hidden=128 cell.peephole=true
   cell.hidden=auto model.parameters=20000     the hidden size that meets a budget
   optimizer=rmsprop optimizer.learning_rate=1e-3 optimizer.clip=elementwise
+  remedy=omega remedy.strength=0.5            a regulariser against vanishing gradients
   training.updates=10000 training.batch=64 training.evaluate_every=200
   population.seeds=10                         ten members in one compiled program
   model.layers=2 model.embedding=16
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
+  'diagnostics=[gradient_flow,gates]'         measured at every evaluation, kept in metrics.jsonl
   logger=wandb logger.mode=online             Weights & Biases (offline by default)
   experiment=compare/adding                   a preset of configs/experiment/
   -m experiment=zoo 'cell=glob(*)'            every cell there is

@@ -15,8 +15,8 @@ from typing import Any, ClassVar
 from gru_lab import cells, tasks
 from gru_lab.models import Model, Shape, hidden_for
 from gru_lab.runs.tracking import Logger
-from gru_lab.schema import Schema, UserError, build, listed, nearest
-from gru_lab.training import Experiment, Population, Training, optimizers
+from gru_lab.schema import Schema, UserError, build, checked, listed, nearest
+from gru_lab.training import Experiment, Population, Training, optimizers, remedies
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Paths(Schema):
     runs: str = "runs"
 
 
-FAMILIES = {"cell": cells, "task": tasks, "optimizer": optimizers}  # groups whose options are found by discovery
+# Groups whose options are found by discovery.
+FAMILIES = {"cell": cells, "task": tasks, "optimizer": optimizers, "remedy": remedies}
 SETTINGS = {"model": Model, "training": Training, "population": Population, "logger": Logger, "paths": Paths}
 AUTO = "auto"
 
@@ -79,19 +80,20 @@ def build_job(tree: Mapping[str, Any]) -> Job:
     Raises:
         UserError: one sentence for the first key that is unknown or value that is not allowed.
     """
-    known = [*FAMILIES, *SETTINGS, "sweep"]
+    known = [*FAMILIES, *SETTINGS, "diagnostics", "sweep"]
     for name in tree:
         if name not in known:
             raise UserError(f"{name} is unknown: a run has {listed(known)}.{nearest(name, known)}")
     parts: dict[str, Any] = {}
     for group, schema in SETTINGS.items():
         parts[group] = build(schema, _fields(group, tree.get(group, {})), group)
-    for group in ("task", "optimizer"):
+    for group in ("task", "optimizer", "remedy"):
         parts[group] = _create(group, tree)
     parts["cell"] = _cell(tree, parts["task"], parts["model"])
     sweep = tree.get("sweep", "default")
     if not isinstance(sweep, str) or not sweep or Path(sweep).name != sweep or sweep.startswith("."):
         raise UserError(f"sweep is {sweep!r}: it must be the name of one folder")
+    parts["diagnostics"] = checked("diagnostics", tree.get("diagnostics", ()), tuple[str, ...])
     logger, paths = parts.pop("logger"), parts.pop("paths")
     return Job(Experiment(**parts), sweep, paths, logger)
 

@@ -45,6 +45,11 @@ NonNegative = Annotated[float, Range(0)]
 Probability = Annotated[float, Range(0, 1)]
 
 
+# Metadata of a field that came after the first records: at its default it is left out of a configuration, whose hash
+# stays as it was.
+LATER = {"left out at default": True}
+
+
 def nearest(name: object, allowed: Iterable[str]) -> str:
     """`Did you mean 'x'?`, or nothing if no allowed name is near."""
     close = difflib.get_close_matches(str(name), list(allowed), 1, cutoff=0.5)

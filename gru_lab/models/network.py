@@ -1,6 +1,6 @@
 """A network of recurrent layers: inputs or symbols in, one answer a sequence or a step out."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, ClassVar, Literal
 
 import jax
@@ -10,7 +10,7 @@ from flax import nnx
 from gru_lab.cells import Cell
 from gru_lab.models.recurrent import Bidirectional, Recurrent
 from gru_lab.recurrence import Method, Sequential, unroll, unroll_stack
-from gru_lab.schema import Count, Range, Schema, Size
+from gru_lab.schema import LATER, Count, Range, Schema, Size
 from gru_lab.typing import Array, Float, Int, Key
 
 Share = Annotated[float, Range(0, 0.99)]
@@ -29,8 +29,8 @@ class Model(Schema):
     group: ClassVar[str] = "model"
 
     layers: Size = 1
-    bidirectional: bool = False
-    dropout: Share = 0.0
+    bidirectional: bool = field(default=False, metadata=LATER)
+    dropout: Share = field(default=0.0, metadata=LATER)
     embedding: Count = 0
     parameters: Size | None = None
 

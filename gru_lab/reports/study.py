@@ -59,4 +59,3 @@ def _numbers(answers: Answers) -> bytes:
                                 row = [task, label, question, when, member, name, index, f"{float(value):.6g}"]
                                 table.writerow(row)
     return text.getvalue().encode()
-

@@ -33,6 +33,22 @@ def read_metrics(path: Path) -> tuple[list[Line], bool]:
     return lines, False
 
 
+def measured(lines: list[Line], diagnostic: str, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """One curve or number of a live diagnostic from the lines of metrics: updates (evaluations,), and its values.
+
+    `measured(read_metrics(path)[0], "gradient_flow", "norm")`: values (evaluations, members, ...), NaN for members that
+    had stopped before. Raises `UserError` if no line holds it.
+    """
+    found = {line["update"]: line.get("diagnostics", {}).get(diagnostic, {}).get(name) for line in lines}
+    found = {update: members for update, members in found.items() if members is not None}
+    shapes = [np.shape(values) for members in found.values() for values in members if values is not None]
+    if not shapes:
+        raise UserError(f"these metrics hold no {diagnostic}.{name}: train with diagnostics=[{diagnostic}]")
+    missing = np.full(shapes[0], np.nan)
+    rows = [[missing if values is None else np.array(values, float) for values in row] for row in found.values()]
+    return np.array(list(found)), np.array(rows)
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """Where one run keeps what it produced; every file is whole or not there, but for the last line of metrics."""

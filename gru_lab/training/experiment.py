@@ -3,17 +3,19 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Literal
 
-from gru_lab import cells, tasks
+from gru_lab import cells, diagnostics, tasks
 from gru_lab.cells import Cell
 from gru_lab.models import Model, Shape
-from gru_lab.schema import Count, Schema, Size
+from gru_lab.schema import LATER, Count, Schema, Size, UserError
 from gru_lab.tasks import Task
-from gru_lab.training import optimizers
+from gru_lab.training import optimizers, remedies
 from gru_lab.training.optimizers import Optimizer
+from gru_lab.training.remedies import Remedy
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,11 @@ class Population(Schema):
 
 @dataclass(frozen=True)
 class Experiment(Schema):
-    """A cell on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its record."""
+    """A cell on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its record.
+
+    `diagnostics` names those of `gru_lab.diagnostics` that are measured at every evaluation and kept in its line of
+    metrics: of the last recurrent layer, on the first 32 sequences of the validation set.
+    """
 
     cell: Cell
     task: Task
@@ -61,6 +67,19 @@ class Experiment(Schema):
     optimizer: Optimizer = optimizers.create("adam")
     training: Training = Training()
     population: Population = Population()
+    remedy: Remedy = field(default=remedies.create("none"), metadata=LATER)
+    # Not compared, hence not in the configuration's hash: what is measured changes nothing of what is trained.
+    diagnostics: tuple[str, ...] = field(default=(), compare=False)
+
+    def check(self) -> None:
+        """Every diagnostic must be known and fit the cell; remedies know one direction of time."""
+        if self.model.bidirectional and self.remedy != remedies.create("none"):
+            remedy = remedies.name_of(self.remedy)
+            raise UserError(
+                f"remedy is {remedy!r}: it works on layers of one direction, and model.bidirectional is true"
+            )
+        for name in self.diagnostics:
+            diagnostics.create(name).check_cell(self.cell)
 
     @cached_property
     def shape(self) -> Shape:
@@ -71,12 +90,11 @@ class Experiment(Schema):
     def config(self) -> dict[str, Any]:
         """The experiment as plain numbers and names, as `config.yaml` keeps it."""
         named = {"cell": cells.name_of, "task": tasks.name_of, "optimizer": optimizers.name_of}
+        named["remedy"] = remedies.name_of
         config = {}
-        for part in dataclasses.fields(self):
-            value = getattr(self, part.name)
-            name = {"name": named[part.name](value)} if part.name in named else {}
-            fields = (field.name for field in dataclasses.fields(value) if field.compare)
-            config[part.name] = name | {field: _plain(getattr(value, field)) for field in fields}
+        for part, value in _recorded(self):
+            name = {"name": named[part](value)} if part in named else {}
+            config[part] = name | {field: _plain(item) for field, item in _recorded(value)}
         return config
 
     @cached_property
@@ -89,6 +107,14 @@ class Experiment(Schema):
         """The name of the run's folder: `gru-adding-1a2b3c4d`."""
         names = (self.config[part]["name"].replace(":", ".") for part in ("cell", "task"))
         return "-".join((*names, self.hash))
+
+
+def _recorded(value: Any) -> Iterator[tuple[str, Any]]:
+    """The fields that a configuration names, with their values."""
+    for one in dataclasses.fields(value):
+        item = getattr(value, one.name)
+        if one.compare and not (one.metadata == LATER and item == one.default):
+            yield one.name, item
 
 
 def _plain(value: Any) -> Any:

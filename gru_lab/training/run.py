@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gru_lab.diagnostics import gradient_flow
+from gru_lab import diagnostics
 from gru_lab.models import count_parameters
 from gru_lab.runs.folder import RunFolder
 from gru_lab.runs.progress import progress_bar
 from gru_lab.runs.record import Member, Record, Status
 from gru_lab.runs.tracking import Silent, Tracker
 from gru_lab.training.experiment import Experiment
+from gru_lab.training.live import entry, measurement, scalars
 from gru_lab.training.population import place, stack
 from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
 
@@ -68,6 +69,7 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
     started = time.perf_counter()
     advance = jax.jit(advance).lower(members, program.data).compile()
     compile_seconds = time.perf_counter() - started
+    diagnose = _diagnose(experiment, program, members)
 
     def real(tree: Any) -> Any:
         return jax.tree.map(lambda leaf: np.asarray(leaf[: population.seeds]), tree)
@@ -83,6 +85,8 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
             if np.all(live):
                 seconds.append((time.perf_counter() - started) / int(np.sum(state.update - before.update)))
             line = _line(state, measured, live)
+            if diagnose is not None:
+                line["diagnostics"] = entry(real(diagnose(members, program.data)), live)
             folder.append_metrics(line)
             folder.save_checkpoint(state)
             tracker.log(_flat(line), line["update"])
@@ -111,9 +115,11 @@ def _line(state: MemberState, measured: dict[str, np.ndarray], live: np.ndarray)
 
 def _flat(line: dict[str, Any]) -> dict[str, float]:
     """Means over the members that still train, as `validation/loss`, and each member's as `validation/loss/0`."""
+    columns = {"train": line["train"], "validation": line["validation"]}
+    columns["diagnostics"] = scalars(line.get("diagnostics", {}))
     flat = {}
-    for split in ("train", "validation"):
-        for name, column in line[split].items():
+    for split, named in columns.items():
+        for name, column in named.items():
             flat[f"{split}/{name}"] = _mean(column)
             flat |= {f"{split}/{name}/{n}": value for n, value in enumerate(column) if value is not None}
     return flat
@@ -124,6 +130,19 @@ def _mean(column: list[float | None]) -> float:
     return float(np.mean([value for value in column if value is not None]))
 
 
+def _diagnose(experiment: Experiment, program: Program, members: MemberState) -> Callable[[Any, Any], Any] | None:
+    """The experiment's diagnostics of all members as they stand, compiled; None if there are none.
+
+    A program of its own, placed as training is: what is measured changes no number of the training.
+    """
+    if not experiment.diagnostics:
+        return None
+    chosen = {name: diagnostics.create(name) for name in experiment.diagnostics}
+    measure = measurement(experiment.task, program, chosen)
+    _, placed = place(experiment.population, lambda member, data: measure(member.params, data), lambda m: m)
+    return jax.jit(placed).lower(members, program.data).compile()
+
+
 def _test(experiment: Experiment, program: Program, members: MemberState) -> dict[str, Any]:
     _, test = place(experiment.population, lambda member, data: program.test(member.best_params, data), lambda m: m)
     return jax.jit(test)(members, program.data)
@@ -131,23 +150,15 @@ def _test(experiment: Experiment, program: Program, members: MemberState) -> dic
 
 def _gradient_flow(experiment: Experiment, program: Program, initial: Any, trained: Any) -> dict[str, Any]:
     """The norm of the last step's loss gradient against the lag, a mean over sequences, for every member."""
-    task = experiment.task
-    batch = jax.tree.map(lambda leaf: leaf[:FLOW_BATCH], program.data["validation"])
-    last = batch._replace(targets=batch.targets[:, -1]) if task.readout == "every" else batch
+    chosen = {"gradient_flow": diagnostics.create("gradient_flow")}
+    measure = measurement(experiment.task, program, chosen, FLOW_BATCH)
+    flows = jax.jit(lambda many, data: jax.lax.map(lambda params: measure(params, data), many))
 
-    def flow(params: Any) -> Any:
-        network = program.network(params)
-        layer = network.layers[-1]
-        xs_BTI = network.below_last(batch.inputs, batch.lengths)
+    def norms(params: Any) -> list[list[float]]:
+        return np.asarray(flows(params, program.data)["gradient_flow"]["norm"]).tolist()
 
-        def loss(outputs_BO: Any) -> Any:  # a sum over sequences: each one's gradient stands for itself
-            return task.loss(network.after_last(outputs_BO, xs_BTI, batch.lengths), last) * len(batch.inputs)
-
-        return jnp.nanmean(gradient_flow(network.cell, layer.weights, xs_BTI, loss, batch.lengths), axis=0)
-
-    flows = jax.jit(lambda many: jax.lax.map(flow, many))
-    norms = {name: np.asarray(flows(params)).tolist() for name, params in (("initial", initial), ("trained", trained))}
-    return {"lags": list(range(len(norms["initial"][0]))), **norms}
+    found = {"initial": norms(initial), "trained": norms(trained)}
+    return {"lags": list(range(len(found["initial"][0]))), **found}
 
 
 def _member(seed: int, n: int, state: MemberState, tested: dict[str, Any], per_update: float | None) -> Member:

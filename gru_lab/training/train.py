@@ -51,7 +51,7 @@ class Program(NamedTuple):
 
 def make_program(experiment: Experiment) -> Program:
     """The pure functions of an experiment."""
-    task, training = experiment.task, experiment.training
+    task, training, remedy = experiment.task, experiment.training, experiment.remedy
     optimizer = experiment.optimizer.optax()
     graph = nnx.graphdef(nnx.eval_shape(lambda: new_network(experiment, jax.random.key(0))))
     train_set = task.load()
@@ -68,8 +68,28 @@ def make_program(experiment: Experiment) -> Program:
     def answers(params: Any, batch: Batch, key: Key | None = None) -> Array:
         return network(params)(batch.inputs, batch.lengths, key=key)
 
+    def of_penalty(params: Any, batch: Batch) -> Any:
+        """The gradient of the remedy's penalty."""
+        return jax.grad(lambda p: remedy.penalty(network(p), batch, lambda outputs: task.loss(outputs, batch)))(params)
+
+    def descend(params: Any, updates: int, key: Key, train_set: Any) -> Any:
+        """Some updates on the remedy's penalty alone, by an optimiser that begins anew."""
+
+        def body(n: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            params, state = carry
+            gradient = of_penalty(params, task.sample(jax.random.fold_in(key, n), training.batch, train_set))
+            change, state = optimizer.update(gradient, state, params)
+            return optax.apply_updates(params, change), state
+
+        return lax.fori_loop(0, updates, body, (params, optimizer.init(params)))[0]
+
+    @jax.jit
+    def prepared(params: Any, key: Key, train_set: Any) -> Any:
+        return remedy.before_training(params, lambda p, updates: descend(p, updates, key, train_set))
+
     def init(key: Key) -> MemberState:
         params = nnx.state(new_network(experiment, jax.random.fold_in(key, 0)))
+        params = prepared(params, jax.random.fold_in(key, 2), train_set)
         never = jnp.asarray(NEVER, jnp.int32)
         return MemberState(
             key=jax.random.key_data(key),
@@ -84,16 +104,16 @@ def make_program(experiment: Experiment) -> Program:
         )
 
     def one_update(state: MemberState, data: Any) -> tuple[MemberState, Array]:
-        keys = [jax.random.fold_in(jax.random.wrap_key_data(state.key), n) for n in (1, 2)]
-        for_data, for_dropout = (jax.random.fold_in(key, state.update) for key in keys)
-        batch = task.sample(for_data, training.batch, data["train"])
-
-        def loss_of(params: Any) -> Array:
-            return task.loss(answers(params, batch, for_dropout), batch)
-
-        loss, gradient = jax.value_and_grad(loss_of)(state.params)
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, state.params)
-        params = optax.apply_updates(state.params, updates)
+        own = jax.random.wrap_key_data(state.key)
+        key, key_alone, key_dropout = (jax.random.fold_in(jax.random.fold_in(own, n), state.update) for n in (1, 3, 4))
+        params = remedy.before_update(
+            state.params, state.update, lambda p, updates: descend(p, updates, key_alone, data["train"])
+        )
+        batch = task.sample(key, training.batch, data["train"])
+        loss, gradient = jax.value_and_grad(lambda p: task.loss(answers(p, batch, key_dropout), batch))(params)
+        gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, batch))
+        updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
+        params = optax.apply_updates(params, updates)
         healthy = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient)) & (state.diverged_at == NEVER)
         # A member that diverges keeps its last healthy parameters and stands still.
         params, optimizer_state = jax.tree.map(

@@ -6,7 +6,7 @@ import pytest
 
 from gru_lab import cells, tasks
 from gru_lab.commandline import compose, configs
-from gru_lab.training import optimizers
+from gru_lab.training import optimizers, remedies
 
 PRESETS = sorted(path.relative_to(configs()).with_suffix("") for path in configs().rglob("*.yaml"))
 
@@ -40,6 +40,13 @@ def test_every_optimizer_is_an_option_with_the_defaults_of_its_class(name):
     assert job(f"optimizer={name}").experiment.optimizer == optimizers.create(name)
 
 
+@pytest.mark.parametrize("name", remedies.names())
+def test_every_remedy_is_an_option_and_none_leaves_the_configuration_as_it_was(name):
+    base, experiment = job().experiment, job(f"remedy={name}").experiment
+    assert experiment.remedy == remedies.create(name)
+    assert ("remedy" in experiment.config) == (experiment.hash != base.hash) == (name != "none")
+
+
 def test_a_sweep_composes_every_pair():
     jobs = compose("train", ["-m", "cell=rnn,gru", "task=adding,copy", "task.length=9"])[1]
     pairs = {(j.experiment.config["cell"]["name"], j.experiment.config["task"]["name"]) for j in jobs}
@@ -51,6 +58,7 @@ def test_the_folder_of_a_run_follows_its_settings_and_not_where_or_how_it_is_sho
     base = job().experiment.name
     assert job("logger=wandb", "paths.runs=elsewhere", "sweep=other").experiment.name == base
     assert job("population.placement=vmap").experiment.name == base
+    assert job("diagnostics=[gradient_flow,gates]").experiment.name == base
     assert job("cell.hidden=65").experiment.name != base
     assert job("optimizer.learning_rate=1").experiment == job("optimizer.learning_rate=1.0").experiment
 

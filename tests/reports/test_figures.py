@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gru_lab import reports
-from gru_lab.reports import curves, gradient_flow
+from gru_lab.reports import curves, gradient_flow, panels
 from gru_lab.reports.style import DASHES, KNOWN, looks, palette
 from gru_lab.schema import UserError
 
@@ -17,7 +17,7 @@ LAGS = list(range(50))
 def drawn(monkeypatch):
     """The figures that were drawn, in place of their files."""
     pages = []
-    for module in (curves, gradient_flow):
+    for module in (curves, panels):
         monkeypatch.setattr(module, "files", lambda page: pages.append(page) or {"png": b""})
     return pages
 

@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gru_lab.reports.panels import WHEN
 from gru_lab.reports.questions.question import Answer, Question, both, register, told
 from gru_lab.reports.style import Palette, figure, files, legend, looks
 
+if TYPE_CHECKING:
+    import numpy as np
+
 X = r"$\|\partial h\,/\,\partial p\| / \|h\|$"
 
 
-def steepest(measured: Mapping) -> "tuple[str, object]":
+def steepest(measured: Mapping) -> "tuple[str, np.ndarray]":
     """The parameter on which the state depends most steeply in the median member, and every member's value."""
     import numpy as np
 

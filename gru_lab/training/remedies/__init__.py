@@ -1,0 +1,5 @@
+"""Remedies against vanishing and exploding gradients, as switches of training: frozen dataclasses, one file each."""
+
+from gru_lab.training.remedies.remedy import Remedy, create, get, name_of, names, register
+
+__all__ = ["Remedy", "create", "get", "name_of", "names", "register"]

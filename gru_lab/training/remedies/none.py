@@ -1,0 +1,11 @@
+"""Training as it is."""
+
+from dataclasses import dataclass
+
+from gru_lab.training.remedies.remedy import Remedy, register
+
+
+@register("none")
+@dataclass(frozen=True)
+class Nothing(Remedy):
+    """No remedy: the loss alone is minimised."""

@@ -1,0 +1,84 @@
+"""The contract of a remedy: a penalty on how the network passes gradients back, and when it is minimised."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from gru_lab.models import Network
+from gru_lab.schema import Registry, Schema
+from gru_lab.tasks import Batch
+from gru_lab.typing import Array
+
+Loss = Callable[[Array], Array]  # the network's outputs -> the training loss
+Descend = Callable[[Any, int], Any]  # (parameters, updates) -> parameters after that many updates on the penalty alone
+
+
+@dataclass(frozen=True)
+class Remedy(Schema):
+    """What training does so that gradients neither vanish nor explode. A subclass's fields are its settings.
+
+    It writes `penalty`, and the one of the three hooks that says when the penalty is minimised: before training,
+    between two updates, or beside the loss. All are pure and used under `jit`, `vmap` and `lax.map`.
+    """
+
+    group: ClassVar[str] = "remedy"
+
+    def penalty(self, network: Network, batch: Batch, loss: Loss) -> Array:
+        """What is minimised, one number: over all recurrent layers, on one batch whose loss is `loss(outputs)`."""
+        raise NotImplementedError
+
+    def before_training(self, params: Any, descend: Descend) -> Any:
+        """The parameters with which training begins."""
+        return params
+
+    def before_update(self, params: Any, update: Array, descend: Descend) -> Any:
+        """The parameters to which an update is applied; `update` counts those before it."""
+        return params
+
+    def beside_loss(self, gradient: Any, update: Array, of_penalty: Callable[[], Any]) -> Any:
+        """The gradient of an update from the loss's, and from the penalty's, `of_penalty()`."""
+        return gradient
+
+
+def when(due: Array, then: Callable[[Any], Any], value: Any) -> Any:
+    """`then(value)` where it is due, else the value: what is not due costs nothing.
+
+    Under `vmap` a `lax.cond` would run both branches for every member at every update. Members train in step, so it is
+    due for all or for none: one answer serves all of them, and a member that has stopped keeps its own value.
+    """
+    return lax.cond(
+        _for_any_member(due),
+        lambda v: jax.tree.map(lambda new, old: jnp.where(due, new, old), then(v), v),
+        lambda v: v,
+        value,
+    )
+
+
+@jax.custom_batching.custom_vmap
+def _for_any_member(due: Array) -> Array:
+    return due
+
+
+@_for_any_member.def_vmap
+def _(size: int, batched: Any, due: Array) -> tuple[Array, bool]:
+    return jnp.any(due), False
+
+
+def scheduled(update: Array, every: int, until: int | None) -> Array:
+    """Whether something that happens every so many updates, and before update `until`, is due."""
+    due = update % every == 0
+    return due if until is None else due & (update < until)
+
+
+_registry = Registry("remedy", Remedy, "gru_lab.training.remedies")
+register, names, get, create, name_of = (
+    _registry.register,
+    _registry.names,
+    _registry.get,
+    _registry.create,
+    _registry.name_of,
+)
