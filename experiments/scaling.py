@@ -43,7 +43,8 @@ def contender(name: str, cell: str, shape: speed_peers.Shape, method: Sequential
 
     program = jax.jit(jax.value_and_grad(loss)).lower(params, xs).compile()
     run = {"forward+backward": lambda: jax.block_until_ready(program(params, xs))}
-    return speed_peers.Contender(name, run, {}, {"forward+backward": program.memory_analysis().temp_size_in_bytes})
+    usage = program.memory_analysis()
+    return speed_peers.Contender(name, run, {}, {"forward+backward": usage.temp_size_in_bytes if usage else 0})
 
 
 def exponent(rows: list[dict], column: str) -> float:

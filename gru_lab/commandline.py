@@ -4,17 +4,25 @@ A mistake gets one sentence and exit status 2; the same sentences are met in pla
 dataclasses.
 """
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gru_lab.config import FAMILIES, Job, build_job, check_writable, nodes, outside
-from gru_lab.schema import UserError, listed, nearest
+from gru_lab.schema import Schema, UserError, build, listed, nearest
+
+if TYPE_CHECKING:
+    from gru_lab.runs import Record
+
+S = TypeVar("S", bound=Schema)
 
 # Options of Hydra's that are followed by a value.
 VALUE_OPTIONS = ("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-dir", "-cd", "--config-name", "-cn")
+
+UNREADABLE = "{!r} cannot be read: write name=value, with quotes around odd characters"
 
 HELP = """{doc}
 
@@ -89,8 +97,8 @@ def guarded(command: Callable[[], None]) -> int:
     return 0
 
 
-def train(job: Job) -> None:
-    """Run one job and say in one line what came out."""
+def train(job: Job) -> "Record":
+    """Run one job, say in one line what came out, and return its record."""
     from gru_lab.training import run
 
     experiment = job.experiment
@@ -103,6 +111,25 @@ def train(job: Job) -> None:
         f"{record.cell} on {record.task}: {record.solved} of {len(record.members)} solved, {reached}, "
         f"{record.parameters:,} parameters; {job.folder / experiment.name}"
     )
+    return record
+
+
+def own_options(schema: type[S], arguments: Sequence[str]) -> tuple[S, list[str]]:
+    """A program's own settings, `name=value` for every field of a dataclass, and the arguments that are left."""
+    import yaml
+
+    names = {field.name for field in dataclasses.fields(schema)}  # pyright: ignore[reportArgumentType]
+    fields, rest = {}, []
+    for argument in arguments:
+        name, equals, value = argument.partition("=")
+        if equals and name in names:
+            try:
+                fields[name] = yaml.safe_load(value)
+            except yaml.YAMLError:
+                raise UserError(UNREADABLE.format(argument)) from None
+        else:
+            rest.append(argument)
+    return build(schema, fields), rest
 
 
 def one_device_a_core() -> None:
@@ -124,7 +151,8 @@ def help_text(doc: str) -> str:
             option = "/".join((*group[1:], path.stem))
             options.setdefault(group[0], []).append(option)
     groups = "\n".join(f"  {group:<12} {', '.join(names)}" for group, names in options.items())
-    return HELP.format(doc=doc.strip(), program=f"experiments/{Path(sys.argv[0]).name}", groups=groups)
+    program = f"experiments/{Path(sys.argv[0]).name}"
+    return HELP.format(doc=doc.strip(), program=program, groups=groups)
 
 
 def compose(name: str, arguments: list[str]) -> tuple[list[str], list[Job]]:
@@ -144,7 +172,8 @@ def compose(name: str, arguments: list[str]) -> tuple[list[str], list[Job]]:
     try:
         with hydra.initialize_config_dir(str(configs()), version_base="1.3"):
             rewritten, combinations = _parse(arguments)
-            jobs = [_job(hydra.compose(name, overrides)) for overrides in combinations]
+            composed = [hydra.compose(name, overrides, return_hydra_config=True) for overrides in combinations]
+            jobs = [_job(config) for config in composed]
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(_sentence(error)) from None
     for folder in {job.folder for job in jobs}:
@@ -198,14 +227,16 @@ def _parse_one(argument: str, loader: Any) -> Any:
     try:
         return OverridesParser.create(loader).parse_overrides([argument])[0]
     except HydraException:
-        raise UserError(f"{argument!r} cannot be read: write name=value, with quotes around odd characters") from None
+        raise UserError(UNREADABLE.format(argument)) from None
 
 
 def _job(config: Any) -> Job:
     from omegaconf import OmegaConf
 
-    tree = OmegaConf.to_container(config, resolve=True)
-    return build_job({name: value for name, value in tree.items() if name != "hydra"})  # pyright: ignore
+    chosen = OmegaConf.select(config, "hydra.runtime.choices") or {}
+    own = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
+    tree: Any = OmegaConf.to_container(own, resolve=True)
+    return build_job(tree, {str(group): str(option) for group, option in chosen.items()})
 
 
 def _sentence(error: Exception) -> str:

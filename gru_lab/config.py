@@ -8,7 +8,7 @@ import dataclasses
 import os
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -36,12 +36,16 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Job:
-    """What one command asks for: an experiment, where its record belongs, and who is told."""
+    """What one command asks for: an experiment, where its record belongs, and who is told.
+
+    `choices` holds the options that were chosen by group, as in `cell=irnn`.
+    """
 
     experiment: Experiment
     sweep: str
     paths: Paths
     logger: Logger
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -68,13 +72,13 @@ def outside(group: str, name: str) -> tuple[str, str, dict[str, Any]]:
 
 def _defaults(schema: type) -> dict[str, Any]:
     defaults = {}
-    for field in dataclasses.fields(schema):
-        if field.default is not dataclasses.MISSING:
-            defaults[field.name] = list(field.default) if isinstance(field.default, tuple) else field.default
+    for one in dataclasses.fields(schema):
+        if one.default is not dataclasses.MISSING:
+            defaults[one.name] = list(one.default) if isinstance(one.default, tuple) else one.default
     return defaults
 
 
-def build_job(tree: Mapping[str, Any]) -> Job:
+def build_job(tree: Mapping[str, Any], choices: Mapping[str, str] | None = None) -> Job:
     """The dataclasses of a composed tree of plain values.
 
     Raises:
@@ -95,7 +99,7 @@ def build_job(tree: Mapping[str, Any]) -> Job:
         raise UserError(f"sweep is {sweep!r}: it must be the name of one folder")
     parts["diagnostics"] = checked("diagnostics", tree.get("diagnostics", ()), tuple[str, ...])
     logger, paths = parts.pop("logger"), parts.pop("paths")
-    return Job(Experiment(**parts), sweep, paths, logger)
+    return Job(Experiment(**parts), sweep, paths, logger, choices or {})
 
 
 def _cell(tree: Mapping[str, Any], task: tasks.Task, model: Model) -> cells.Cell:

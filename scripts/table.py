@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> int:
         print_table(report.table, Console())
         for sentence in report.broken:
             print(f"left out: {sentence}", file=sys.stderr)
-        paths = reports.save(report, options.out or options.runs[0] / "report")
+        paths = reports.save(report.files, options.out or options.runs[0] / "report")
     except UserError as error:
         print(error, file=sys.stderr)
         return 2

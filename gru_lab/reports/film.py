@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -47,7 +47,8 @@ def film(title: str, reels: Mapping[str, Reel], colours: Palette) -> bytes:
     updates = np.unique(np.concatenate([reel.updates for reel in filled.values()]))
     shown = updates[np.unique(np.linspace(0, len(updates) - 1, min(FRAMES, len(updates))).round().astype(int))]
 
-    with mpl.rc_context(SETTINGS | {"font.size": 10, "axes.titlesize": 11}):
+    settings: dict[Any, Any] = SETTINGS | {"font.size": 10, "axes.titlesize": 11}
+    with mpl.rc_context(settings):
         page = Figure(figsize=(3 * len(filled), 3 + LINE), layout="constrained", dpi=100)
         canvas = FigureCanvasAgg(page)
         panels = page.subplots(1, len(filled), sharey=True, squeeze=False)[0]
@@ -75,7 +76,7 @@ def film(title: str, reels: Mapping[str, Reel], colours: Palette) -> bytes:
                 panel.set_title(f"{label}: solved" if done else label)
             page.suptitle(f"{title}: update {update:,.0f}")
             canvas.draw()
-            picture = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba()).convert("RGB")
+            picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
             pictures.append(picture.quantize(64, dither=Image.Dither.NONE))
     pictures = [pictures[0]] * HOLD + pictures + [pictures[-1]] * HOLD
     file = io.BytesIO()

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +66,8 @@ def unfit(record: Record) -> str | None:
     return None
 
 
-def save(report: Report, folder: Path) -> list[Path]:
-    """Write the files of a report and return their paths.
+def save(files: Mapping[str, bytes], folder: Path) -> list[Path]:
+    """Write the files of a report, by name, and return their paths.
 
     Nothing is ever overwritten: a folder in which one of these files already exists with other content is left as it
     is, and the report goes to `folder-2`, or `folder-3`, ... beside it. The same report again changes nothing.
@@ -76,15 +76,15 @@ def save(report: Report, folder: Path) -> list[Path]:
     for number in itertools.count(1):
         target = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
         try:
-            if any(changed(target / name, data) for name, data in report.files.items()):
+            if any(changed(target / name, data) for name, data in files.items()):
                 continue
             target.mkdir(parents=True, exist_ok=True)
-            for name, data in report.files.items():
+            for name, data in files.items():
                 if not (target / name).exists():
                     write_atomically(target / name, data)
         except OSError as error:
             raise UserError(f"the report cannot be written to {target}: {error.strerror}") from None
-        return [target / name for name in report.files]
+        return [target / name for name in files]
     raise AssertionError  # counting has no end
 
 
@@ -94,5 +94,5 @@ def changed(path: Path, data: bytes) -> bool:
 
 
 def write(records: Sequence[Record], broken: Sequence[str], folder: Path) -> list[Path]:
-    """`save(make(records, broken), folder)`."""
-    return save(make(records, broken), folder)
+    """`save(make(records, broken).files, folder)`."""
+    return save(make(records, broken).files, folder)
