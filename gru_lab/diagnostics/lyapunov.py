@@ -43,7 +43,7 @@ def growth(
     `xs` has leaves (time, ...). Also says how many steps lie between one QR and the next: `orthogonalise_every`,
     and the rest at the end. The first `warmup` steps turn the directions and are not counted. Differentiable, and
     linear in time: k Jacobian-vector products a step, and the QRs.
-    Source: Benettin et al. 1980, Meccanica 15; Engelken, Wolf, Abbott 2023, arXiv:2006.02427, section 2.
+    Source: Benettin et al. 1980, Meccanica 15; Engelken, Wolf, Abbott 2023, arXiv:2006.02427.
     """
     start = jax.random.orthogonal(jax.random.key(0), state.size, dtype=state.dtype)[:k]
     carry, _ = _turned(step, (state, start), jax.tree.map(lambda x: x[:warmup], xs), orthogonalise_every)
