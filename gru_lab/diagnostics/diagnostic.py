@@ -26,6 +26,11 @@ class Layer(NamedTuple):
     lengths: Array | None
     loss: Callable[[Array], Array]
 
+    def first(self, sequences: int) -> "Layer":
+        """The layer on the first so many sequences of its batch."""
+        lengths = None if self.lengths is None else self.lengths[:sequences]
+        return self._replace(xs=self.xs[:sequences], lengths=lengths)
+
 
 @dataclass(frozen=True)
 class Diagnostic(Schema):

@@ -63,7 +63,7 @@ def time_scales(retention_BTH: Float[Array, "B T H"]) -> Float[Array, " H"]:
 def saturation(gate_BTH: Float[Array, "B T H"]) -> tuple[Float[Array, " H"], Float[Array, " H"]]:
     """The share of steps at which each unit's gate is below 0.1, and above 0.9; NaN steps do not count.
 
-    Source: Karpathy, Johnson, Fei-Fei 2015, arXiv:1506.02078, section 4.3, figure 3.
+    Source: Karpathy, Johnson, Fei-Fei 2015, arXiv:1506.02078, gate saturation statistics.
     """
     count_H = jnp.sum(~jnp.isnan(gate_BTH), axis=(0, 1))
     return jnp.sum(gate_BTH < LOW, axis=(0, 1)) / count_H, jnp.sum(gate_BTH > HIGH, axis=(0, 1)) / count_H

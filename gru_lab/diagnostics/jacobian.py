@@ -181,17 +181,20 @@ class Jacobian(Diagnostic):
     Attributes:
         lags: how many lags, from 0 on; all that the inputs have if None.
         k: how many of the largest singular values.
+        sequences: how many of the layer's sequences, the first ones, as every one costs a decomposition a lag.
     """
 
     lags: Size | None = None
     k: Size = 1
+    sequences: Size = 4
 
     def measure(self, layer: Layer) -> dict[str, Array]:
         """See `Diagnostic.measure`; a state of fewer than k numbers gives all of its singular values."""
-        time, k = layer.xs.shape[1], min(self.k, size(layer.cell, layer.params))
+        cell, params, xs, lengths, _ = layer.first(self.sequences)
+        time, k = xs.shape[1], min(self.k, size(cell, params))
         if self.lags is not None and self.lags > time:
             self.refuse("lags", f"it must be at most {time}, the number of steps in the inputs")
-        logs_BTK = log_singular_values(layer.cell, layer.params, layer.xs, layer.lengths, k)[:, : self.lags]
+        logs_BTK = log_singular_values(cell, params, xs, lengths, k)[:, : self.lags]
         logs_TK = jnp.nanmean(logs_BTK, axis=0)
         norms_T = jnp.exp(logs_TK[:, 0])
         return {"log_singular_values": logs_TK, "decay_rate": slope(logs_TK[:, 0]), "horizon": horizon(norms_T)}

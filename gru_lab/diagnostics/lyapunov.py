@@ -43,7 +43,7 @@ def growth(
     `xs` has leaves (time, ...). Also says how many steps lie between one QR and the next: `orthogonalise_every`,
     and the rest at the end. The first `warmup` steps turn the directions and are not counted. Differentiable, and
     linear in time: k Jacobian-vector products a step, and the QRs.
-    Source: Benettin et al. 1980, Meccanica 15; Engelken, Wolf, Abbott 2023, arXiv:2006.02427, section 2.
+    Source: Benettin et al. 1980, Meccanica 15; Engelken, Wolf, Abbott 2023, arXiv:2006.02427.
     """
     start = jax.random.orthogonal(jax.random.key(0), state.size, dtype=state.dtype)[:k]
     carry, _ = _turned(step, (state, start), jax.tree.map(lambda x: x[:warmup], xs), orthogonalise_every)
@@ -114,7 +114,7 @@ def lyapunov_spectrum(
     Raises:
         UserError: if the state is too large for all exponents, a number does not fit, or parameters are not finite.
     """
-    k = _check(cell, params, xs, k, lengths, warmup)
+    k = _check(cell, params, xs, k, lengths, warmup, orthogonalise_every)
     return _spectrum(params, xs, lengths, cell=cell, k=k, warmup=warmup, every=orthogonalise_every)
 
 
@@ -130,9 +130,10 @@ def exponents(
 ) -> Float[Array, "B K"]:
     """The finite-time exponents of every sequence, in the order of the QR: differentiable, for short windows.
 
-    The gradient exists where the k directions stay apart, and its memory is O(T D k). See `lyapunov_spectrum`.
+    The gradient exists where the k directions stay apart, and its memory is O(T D k). NaN for a sequence that ends
+    within the warm-up. See `lyapunov_spectrum`.
     """
-    k = _check(cell, params, xs, k, lengths, warmup)
+    k = _check(cell, params, xs, k, lengths, warmup, orthogonalise_every)
     logs_BNK, steps_BN = _growths(params, xs, lengths, cell, k, warmup, orthogonalise_every)
     return logs_BNK.sum(1) / steps_BN.sum(1)[:, None]
 
@@ -182,7 +183,7 @@ def _summary(logs_BNK: Array, steps_BN: Array) -> Spectrum:
     return Spectrum(means_K[order], errors_K[order], kaplan_yorke(means_K[order]))
 
 
-def _check(cell: Cell, params: Params, xs: Array, k: int | None, lengths: Array | None, warmup: int) -> int:
+def _check(cell: Cell, params: Params, xs: Array, k: int | None, lengths: Array | None, warmup: int, every: int) -> int:
     """How many exponents to compute, once everything fits."""
     check_params(params)
     check_lengths(lengths, *xs.shape[:2])
@@ -196,6 +197,8 @@ def _check(cell: Cell, params: Params, xs: Array, k: int | None, lengths: Array 
         raise UserError(f"k is {k}: cell {name!r} has {numbers} exponents, so k must be 1 to {min(numbers, LARGEST)}")
     if not 0 <= warmup < xs.shape[1]:
         raise UserError(f"warmup is {warmup}: it must be 0 to {xs.shape[1] - 1}, below the number of steps in xs")
+    if every < 1:
+        raise UserError(f"orthogonalise_every is {every}: it must be at least 1")
     return numbers if k is None else k
 
 
@@ -208,14 +211,17 @@ class Lyapunov(Diagnostic):
         k: how many of the largest exponents; all if None.
         warmup: how many steps turn the directions before any counts.
         orthogonalise_every: steps from one QR to the next.
+        sequences: how many of the layer's sequences, the first ones, as many QRs as these cost time.
     """
 
     k: Size | None = 8
     warmup: Count = 0
     orthogonalise_every: Size = 2
+    sequences: Size = 4
 
     def measure(self, layer: Layer) -> dict[str, Array]:
         """See `Diagnostic.measure`; a state of fewer than k numbers gives all of its exponents."""
-        k = None if self.k is None else min(self.k, size(layer.cell, layer.params))
+        cell, params, xs, lengths, _ = layer.first(self.sequences)
+        k = None if self.k is None else min(self.k, size(cell, params))
         options = {"warmup": self.warmup, "orthogonalise_every": self.orthogonalise_every}
-        return lyapunov_spectrum(layer.cell, layer.params, layer.xs, k, layer.lengths, **options)._asdict()
+        return lyapunov_spectrum(cell, params, xs, k, lengths, **options)._asdict()

@@ -45,7 +45,7 @@ def memory_capacity(
 
         MC = sum_k r^2(u_{t-k}, w_k . h_t + b_k),    u ~ U(-amplitude, amplitude) i.i.d.,    k = 0, 1, ..., lags - 1
 
-    w_k and b_k are fitted by ridge regression on the first half of the steps; r is measured on the second. A
+    Lag 0 is the input of the last step, so that a delay line of H units has capacity H. w_k and b_k are fitted by ridge regression on the first half of the steps; r is measured on the second. A
     correlation that is negative, or that chance alone exceeds once in ten thousand lags, counts as zero. At most as
     large as the number of outputs, which a linear cell can reach.
 
@@ -63,7 +63,7 @@ def memory_capacity(
     Raises:
         UserError: if half of the steps are not more than lags and outputs, or parameters are not finite.
 
-    Source: Jaeger 2001, Short term memory in echo state networks, GMD report 152, definition 1; the level of chance:
+    Source: Jaeger 2001, Short term memory in echo state networks, GMD report 152, where lags begin at 1; the level of chance:
     Dambre et al. 2012, Scientific Reports 2:514, supplement.
     """
     check_params(params)

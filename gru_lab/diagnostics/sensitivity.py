@@ -35,7 +35,7 @@ def state_sensitivity(
     state; else unbiased, the mean over that many random directions v ~ N(0, 1): E|v dh/dp|^2 = |dh/dp|^2.
 
     Source: Zucchet & Orvieto 2024, Recurrent neural networks: vanishing and exploding gradients are not the end of
-    the story, arXiv:2405.21064, section 2.
+    the story, arXiv:2405.21064, the curse of memory.
     """
     check_params(params)
     check_lengths(lengths, *xs.shape[:2])
@@ -103,7 +103,7 @@ def one_unit_sensitivity(eigenvalue: Float[Array, " N"], normalised: bool = Fals
     With time scale 1 / (1 - l) the state grows by the power 1/2 of it, the sensitivity by 3/2: remembering makes
     learning delicate though no gradient explodes, and keeping the state's size, as the normalisation does, mends only
     a part.
-    Source: Zucchet & Orvieto 2024, arXiv:2405.21064, section 2.2; the sums are geometric.
+    Source: Zucchet & Orvieto 2024, arXiv:2405.21064; the sums are derivatives of geometric ones.
     """
     square = eigenvalue**2
     return (1 + square) / (1 - square) ** (2 if normalised else 3)

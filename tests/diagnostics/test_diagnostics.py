@@ -9,7 +9,7 @@ from gru_lab import cells, diagnostics
 from gru_lab.schema import UserError
 
 TIME, INPUTS, LENGTHS = 9, 2, (9, 5)
-FEW = ("rnn", "gru", "lstm", "urnn", "mingru")
+FEW = ("rnn", "gru", "lstm", "urnn")
 
 
 def loss(outputs_BO):
