@@ -5,7 +5,7 @@
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -130,13 +130,11 @@ def pages(jobs: dict, records: dict, found: dict, command: str) -> dict[str, byt
         "range; numbers are medians with 95% bootstrap intervals. After training: the parameters with the best "
         "validation result of every seed.",
         "",
-        "| task | cell | settings | hidden | parameters | solved | updates to solve | test |",
+        "| task | cell | other than default | hidden | parameters | solved | updates to solve | test |",
         "|---|---|---|---:|---:|---:|---:|---:|",
     ]
     for (task, cell), job in jobs.items():
-        settings = {k: v for k, v in job.experiment.config["cell"].items() if k not in ("name", "hidden")}
-        told_settings = ", ".join(f"{name} {value}" for name, value in settings.items())
-        row = [task, cell, told_settings, str(job.experiment.cell.hidden)]
+        row = [task, cell, settings(job.experiment.cell), str(job.experiment.cell.hidden)]
         if (record := records.get((task, cell))) is None:
             row += ["", "", "", ""]
         else:
@@ -147,6 +145,12 @@ def pages(jobs: dict, records: dict, found: dict, command: str) -> dict[str, byt
     tasks = " and ".join(dict.fromkeys(task for task, _ in jobs))
     title = f"Gradients and memory of {len({cell for _, cell in jobs})} cells on {tasks}"
     return study(title, "\n".join(lines), found)
+
+
+def settings(cell: Any) -> str:
+    """The settings of a cell that are not its class's defaults, beside its size."""
+    own = {one.name: (getattr(cell, one.name), one.default) for one in fields(cell) if one.name != "hidden"}
+    return ", ".join(f"{name}={value}" for name, (value, default) in own.items() if value != default)
 
 
 def films(jobs: dict, records: dict) -> dict[str, bytes]:

@@ -19,6 +19,7 @@ class Gates(Question):
     title = "How long do the gates let each unit remember?"
     diagnostic = "gates"
     fields: ClassVar[Mapping[str, Any]] = {"quantiles": QUANTILES}
+    place = 3
 
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
         """See `Question.draw`."""

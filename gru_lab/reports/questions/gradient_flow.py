@@ -17,6 +17,7 @@ class GradientFlow(Question):
     title = "How far back does the gradient of the loss reach?"
     diagnostic = "gradient_flow"
     sequences = 64
+    place = 0
 
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
         """See `Question.draw`."""

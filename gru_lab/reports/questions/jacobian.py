@@ -18,6 +18,7 @@ class Jacobian(Question):
     title = "How strongly can a state far back still move the last one?"
     diagnostic = "jacobian"
     sequences = 4
+    place = 1
 
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
         """See `Question.draw`."""

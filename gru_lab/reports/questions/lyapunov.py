@@ -20,6 +20,7 @@ class Lyapunov(Question):
     diagnostic = "lyapunov"
     fields: ClassVar[Mapping[str, Any]] = {"k": None}
     sequences = 8
+    place = 2
 
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
         """See `Question.draw`."""

@@ -34,6 +34,7 @@ class Question(Schema):
         title: the question as people ask it.
         diagnostic: the name of the diagnostic, and `fields` its settings.
         sequences: how many sequences of the validation set it is measured on.
+        place: where it stands on the page, from 0 on.
     """
 
     group: ClassVar[str] = "question"
@@ -41,6 +42,7 @@ class Question(Schema):
     diagnostic: ClassVar[str]
     fields: ClassVar[Mapping[str, Any]] = {}
     sequences: ClassVar[int] = 32
+    place: ClassVar[int] = 100
 
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
         """The figure of one task as PNG and PDF, from the answers by label; nothing where there is nothing to draw."""
@@ -83,10 +85,9 @@ def both(answer: Answer, say: Any) -> tuple[str, str]:
 
 
 _registry = Registry("question", Question, "gru_lab.reports.questions")
-register, names, get, create, name_of = (
-    _registry.register,
-    _registry.names,
-    _registry.get,
-    _registry.create,
-    _registry.name_of,
-)
+register, get, create, name_of = _registry.register, _registry.get, _registry.create, _registry.name_of
+
+
+def names() -> tuple[str, ...]:
+    """All questions in the order in which a page asks them."""
+    return tuple(sorted(_registry.names(), key=lambda name: (get(name).place, name)))

@@ -31,6 +31,7 @@ class Sensitivity(Question):
     title = "What does remembering cost: how steeply do state and loss depend on the parameters?"
     diagnostic = "sensitivity"
     fields: ClassVar[Mapping[str, Any]] = {"normalised": True}
+    place = 4
 
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
         """One dot a member; see `Question.draw`."""
