@@ -45,9 +45,10 @@ def memory_capacity(
 
         MC = sum_k r^2(u_{t-k}, w_k . h_t + b_k),    u ~ U(-amplitude, amplitude) i.i.d.,    k = 0, 1, ..., lags - 1
 
-    Lag 0 is the input of the last step, so that a delay line of H units has capacity H. w_k and b_k are fitted by ridge regression on the first half of the steps; r is measured on the second. A
-    correlation that is negative, or that chance alone exceeds once in ten thousand lags, counts as zero. At most as
-    large as the number of outputs, which a linear cell can reach.
+    Lag 0 is the input of the last step, so that a delay line of H units has capacity H. w_k and b_k are fitted by
+    ridge regression on the first half of the steps; r is measured on the second. A correlation that chance alone
+    exceeds once in ten thousand lags counts as zero. At most as large as the number of outputs, which a linear cell
+    can reach.
 
     Args:
         cell: the cell; a linear readout sees `cell.read` of its state.
@@ -63,8 +64,8 @@ def memory_capacity(
     Raises:
         UserError: if half of the steps are not more than lags and outputs, or parameters are not finite.
 
-    Source: Jaeger 2001, Short term memory in echo state networks, GMD report 152, where lags begin at 1; the level of chance:
-    Dambre et al. 2012, Scientific Reports 2:514, supplement.
+    Source: Jaeger 2001, Short term memory in echo state networks, GMD report 152, where lags begin at 1; the level
+    of chance: Dambre et al. 2012, Scientific Reports 2:514, supplement.
     """
     check_params(params)
     outputs = int(jax.eval_shape(lambda p: cell.read(cell.initial_state(p)), params).size)
@@ -114,12 +115,11 @@ def _ridge(X: Float[Array, "N O"], Y: Float[Array, "N L"], ridge: Array) -> Floa
 
 
 def _recalled(read_NL: Array, wanted_NL: Array) -> Float[Array, " L"]:
-    """The squared correlations, zero where they are negative or within chance."""
+    """The squared correlations, zero where they are within chance."""
     read_NL, wanted_NL = (a - a.mean(0) for a in (read_NL, wanted_NL))
     norms_L = jnp.linalg.norm(read_NL, axis=0) * jnp.linalg.norm(wanted_NL, axis=0)
     r_L = (read_NL * wanted_NL).sum(0) / jnp.where(norms_L > 0, norms_L, 1)
-    told = (r_L > 0) & (r_L**2 * read_NL.shape[0] > CHANCE)
-    return jnp.where(told, jnp.minimum(r_L**2, 1), 0)
+    return jnp.where(r_L**2 * read_NL.shape[0] > CHANCE, jnp.minimum(r_L**2, 1), 0)
 
 
 @register("memory_capacity")
