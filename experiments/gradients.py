@@ -3,6 +3,7 @@
 `python experiments/gradients.py -m cell=rnn,lstm,gru`, or `--help`.
 """
 
+import shlex
 import sys
 import time
 from dataclasses import dataclass, fields
@@ -74,13 +75,16 @@ def run(arguments: list[str]) -> None:
             print(f"[{n}/{len(jobs)}] ", end="", flush=True)
             records[task, cell] = train(job)
         found.setdefault(task, {})[cell] = ask(job, asked, study.fresh)
-    quoted = [f"'{argument}'" if set(argument) & set("*()[]") else argument for argument in arguments]
-    command = " ".join(["python experiments/gradients.py", *quoted])
-    files = pages(jobs, records, found, command)
+    files = pages(jobs, records, found, quoted("gradients.py", arguments))
     if study.animate:
         files |= films(jobs, records)
     paths = save(files, Path(study.out))
     print(f"\n{len(paths)} files in {time.perf_counter() - started:.0f} s: {paths[0].parent}/README.md")
+
+
+def quoted(program: str, arguments: list[str]) -> str:
+    """The command line, as it can be typed again."""
+    return shlex.join(["python", f"experiments/{program}", *arguments])
 
 
 def labelled(jobs: list[Job]) -> dict[tuple[str, str], Job]:

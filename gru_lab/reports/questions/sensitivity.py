@@ -36,6 +36,7 @@ class Sensitivity(Question):
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
         """One dot a member; see `Question.draw`."""
         import numpy as np
+        from matplotlib.ticker import LogLocator
 
         with figure(1.9, len(answers)) as page:
             whens = [when for when in WHEN if any(when in answer.measured for answer in answers.values())]
@@ -54,9 +55,11 @@ class Sensitivity(Question):
                         losses = measured[f"loss_{name}"]
                         fine = np.isfinite(states) & np.isfinite(losses) & (states > 0) & (losses > 0)
                         panel.plot(states[fine], losses[fine], **style)
-                panel.set(
-                    title=WHEN[when], xscale="log", yscale="log", xlabel=r"$\|\partial h\,/\,\partial p\| / \|h\|$"
-                )
+                panel.set(title=WHEN[when], xscale="log", yscale="log", xlabel=X)
+                panel.minorticks_off()
+                for axis in (panel.xaxis, panel.yaxis):
+                    axis.set_major_locator(LogLocator(subs=(1, 3)))
+                    axis.set_major_formatter(lambda value, _: f"{value:g}")
             panels[0].set_ylabel(r"$\|\partial L\,/\,\partial p\|$")
             page.suptitle(f"{task}\np: the parameter on which h depends most; a dot a seed", fontsize=8)
             legend(page, handles)

@@ -1,0 +1,43 @@
+"""How many past inputs can be read from the outputs?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from gru_lab.reports.panels import Axes, Curves, two_panels
+from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.style import Palette
+
+AXES = Axes("lag (steps back)", "recalled (squared\ncorrelation)", log=False, floor=0.0)
+
+
+@register("memory_capacity")
+@dataclass(frozen=True)
+class MemoryCapacity(Question):
+    """The linear memory capacity, and what it is the sum of."""
+
+    title = "How many past inputs can be read from the outputs?"
+    diagnostic = "memory_capacity"
+    sequences = 1
+    place = 5
+
+    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+        """See `Question.draw`."""
+        import numpy as np
+
+        found = {}
+        for label, answer in answers.items():
+            recalled = {when: measured["recalled"] for when, measured in answer.measured.items()}
+            found[label] = Curves(answer.cell, np.arange(next(iter(recalled.values())).shape[1]), recalled)
+        return two_panels(task, found, colours, AXES)
+
+    def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
+        """See `Question.rows`."""
+        return [(label, *both(answer, lambda measured: f"{told(measured['capacity'], '.1f')} inputs"))]
+
+    def text(self) -> str:
+        """See `Question.text`."""
+        return (
+            "Linear memory capacity (Jaeger 2001): the cell is driven by white noise on all of its inputs, and a ridge "
+            "regression reads the noise of `lag` steps before from its outputs; the capacity is the sum of the squared "
+            "correlations on held-out steps, at most the number of units."
+        )
