@@ -57,7 +57,7 @@ def ladder(task: str, cells: Mapping[str, Mapping[int, Record]], colours: Palett
         axes.minorticks_off()
         if first.better == "lower" and min(floors.values()) > 0:
             axes.set_yscale("log")
-        page.suptitle(f"{task}\nlegend: the longest length solved by half of the seeds; filled: solved", fontsize=8)
+        page.suptitle(f"{task}\nlegend: longest length that half of the seeds solve (filled)", fontsize=8)
         legend(page, handles)
         return files(page)
 
