@@ -113,7 +113,7 @@ class _Loop:
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _recur(loop: _Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
     """The final state, and over time those of its leaves that are read."""
-    return loop.forward(once, inputs, state)
+    return _settled(loop.forward(once, inputs, state))
 
 
 def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
@@ -124,7 +124,7 @@ def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any
         backward = loop.backward(tuple(i for i, want in enumerate(wanted) if want))
         final, (before, stored) = _forward_keeping(loop, backward, once, inputs, state)
         seen = [loop.after(before[i], final[i]) for i in loop.seen]
-        return (final, seen), (once, inputs, final, (before, stored), shape)
+        return _settled((final, seen)), (once, inputs, final, (before, stored), shape)
 
     def block(state: Arrays, inputs: Arrays) -> tuple[Arrays, tuple[Arrays, Arrays]]:
         after, seen = loop.forward(once, inputs, state)
@@ -133,7 +133,7 @@ def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any
     parts = cut(inputs, loop.method.remat_every, loop.reverse)
     final, outs = scan_blocks(block, state, parts, reverse=loop.reverse, rest_first=False)
     starts, seen = ([None if part is None else part[k] for part in outs] for k in (0, 1))
-    return (final, join(seen, loop.reverse)), (once, inputs, final, starts, shape)
+    return _settled((final, join(seen, loop.reverse))), (once, inputs, final, starts, shape)
 
 
 def _forward_keeping(
@@ -197,6 +197,16 @@ def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) ->
 
 
 _recur.defvjp(_recur_forward, _recur_backward, symbolic_zeros=True)
+
+
+def _settled(outputs: Any) -> Any:
+    """The same arrays; under `vmap`, with the mapped axis in front.
+
+    JAX believes that the mapped axis of an output stands where the primal function has it, also when the forward rule,
+    which has it elsewhere, computed that output: then gradients of a `vmap` are wrong or fail. A reshape moves it to
+    the front in both; compilers drop the rest of it.
+    """
+    return jax.tree.map(lambda x: lax.reshape(lax.reshape(x, (1, *x.shape)), x.shape), outputs)
 
 
 def _one(leaves: Arrays) -> list[jax.ShapeDtypeStruct]:
