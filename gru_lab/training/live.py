@@ -1,6 +1,6 @@
 """Diagnostics of the members of a run: the last recurrent layer, on the first sequences of the validation set."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -32,15 +32,14 @@ def last_layer(network: Network, task: Task, batch: Batch) -> Layer:
 
 
 def measurement(
-    task: Task, program: Program, names: Sequence[str], sequences: int = SEQUENCES
-) -> Callable[[Any, dict[str, Any]], Measured]:
-    """What the named diagnostics measure of one member's parameters, as a pure function of them and of the data."""
-    chosen = {name: diagnostics.create(name) for name in names}
+    task: Task, program: Program, name: str, sequences: int = SEQUENCES
+) -> Callable[[Any, dict[str, Any]], dict[str, Array]]:
+    """What the named diagnostic measures of one member's parameters, as a pure function of them and of the data."""
+    diagnostic = diagnostics.create(name)
 
-    def measure(params: Any, data: dict[str, Any]) -> Measured:
+    def measure(params: Any, data: dict[str, Any]) -> dict[str, Array]:
         batch = jax.tree.map(lambda leaf: leaf[:sequences], data["validation"])
-        layer = last_layer(program.network(params), task, batch)
-        return {name: diagnostic.measure(layer) for name, diagnostic in chosen.items()}
+        return diagnostic.measure(last_layer(program.network(params), task, batch))
 
     return measure
 

@@ -84,8 +84,8 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
             if np.all(live):
                 seconds.append((time.perf_counter() - started) / int(np.sum(state.update - before.update)))
             line = _line(state, measured, live)
-            if diagnose is not None:
-                line["diagnostics"] = entry(real(diagnose(members, program.data)), live)
+            if experiment.diagnostics:
+                line["diagnostics"] = entry(real(diagnose(members)), live)
             folder.append_metrics(line)
             folder.save_checkpoint(state)
             tracker.log(_flat(line), line["update"])
@@ -129,16 +129,18 @@ def _mean(column: list[float | None]) -> float:
     return float(np.mean([value for value in column if value is not None]))
 
 
-def _diagnose(experiment: Experiment, program: Program, members: MemberState) -> Callable[[Any, Any], Any] | None:
-    """The experiment's diagnostics of all members as they stand, compiled; None if there are none.
+def _diagnose(experiment: Experiment, program: Program, members: MemberState) -> Callable[[MemberState], Any]:
+    """What the experiment's diagnostics measure of all members as they stand.
 
-    A program of its own, placed as training is: what is measured changes no number of the training.
+    Programs of their own, placed as training is, so that they change no number of the training; one after the other,
+    because XLA on a CPU of two cores was seen to wait for ever for loops of several diagnostics in one program.
     """
-    if not experiment.diagnostics:
-        return None
-    measure = measurement(experiment.task, program, experiment.diagnostics)
-    _, placed = place(experiment.population, lambda member, data: measure(member.params, data), lambda m: m)
-    return jax.jit(placed).lower(members, program.data).compile()
+    compiled = {}
+    for name in experiment.diagnostics:
+        measure = measurement(experiment.task, program, name)
+        _, placed = place(experiment.population, lambda member, data, f=measure: f(member.params, data), lambda m: m)
+        compiled[name] = jax.jit(placed).lower(members, program.data).compile()
+    return lambda members: {name: jax.block_until_ready(run(members, program.data)) for name, run in compiled.items()}
 
 
 def _test(experiment: Experiment, program: Program, members: MemberState) -> dict[str, Any]:
@@ -148,11 +150,11 @@ def _test(experiment: Experiment, program: Program, members: MemberState) -> dic
 
 def _gradient_flow(experiment: Experiment, program: Program, initial: Any, trained: Any) -> dict[str, Any]:
     """The norm of the last step's loss gradient against the lag, a mean over sequences, for every member."""
-    measure = measurement(experiment.task, program, ("gradient_flow",), FLOW_BATCH)
+    measure = measurement(experiment.task, program, "gradient_flow", FLOW_BATCH)
     flows = jax.jit(lambda many, data: jax.lax.map(lambda params: measure(params, data), many))
 
     def norms(params: Any) -> list[list[float]]:
-        return np.asarray(flows(params, program.data)["gradient_flow"]["norm"]).tolist()
+        return np.asarray(flows(params, program.data)["norm"]).tolist()
 
     found = {"initial": norms(initial), "trained": norms(trained)}
     return {"lags": list(range(len(found["initial"][0]))), **found}
