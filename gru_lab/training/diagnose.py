@@ -64,13 +64,13 @@ def diagnose(experiment: Experiment, sweep: str | Path | None, asked: Mapping[st
         if folder is not None:
             members["trained"] = _trained(experiment, program, folder)
         for name, one in missing.items():
-            measure = measurement(experiment.task, program, {name: one.diagnostic}, one.sequences)
+            measure = measurement(experiment.task, program, one.diagnostic, one.sequences)
 
             def every(params: Any, data: Any, measure: Any = measure) -> Any:
                 return jax.lax.map(lambda member: measure(member, data), params)
 
             program_of_all = jax.jit(every)
-            measured = {when: program_of_all(params, program.data)[name] for when, params in members.items()}
+            measured = {when: program_of_all(params, program.data) for when, params in members.items()}
             found[name] = jax.tree.map(np.asarray, measured)
             if folder is not None:
                 (folder / "diagnostics").mkdir(exist_ok=True)

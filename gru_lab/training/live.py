@@ -1,6 +1,6 @@
 """Diagnostics of the members of a run: the last recurrent layer, on the first sequences of the validation set."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -31,14 +31,13 @@ def last_layer(network: Network, task: Task, batch: Batch) -> Layer:
 
 
 def measurement(
-    task: Task, program: Program, chosen: Mapping[str, Diagnostic], sequences: int = SEQUENCES
-) -> Callable[[Any, dict[str, Any]], Measured]:
-    """What the chosen diagnostics measure of one member's parameters, as a pure function of them and of the data."""
+    task: Task, program: Program, diagnostic: Diagnostic, sequences: int = SEQUENCES
+) -> Callable[[Any, dict[str, Any]], dict[str, Array]]:
+    """What a diagnostic measures of one member's parameters, as a pure function of them and of the data."""
 
-    def measure(params: Any, data: dict[str, Any]) -> Measured:
+    def measure(params: Any, data: dict[str, Any]) -> dict[str, Array]:
         batch = jax.tree.map(lambda leaf: leaf[:sequences], data["validation"])
-        layer = last_layer(program.network(params), task, batch)
-        return {name: diagnostic.measure(layer) for name, diagnostic in chosen.items()}
+        return diagnostic.measure(last_layer(program.network(params), task, batch))
 
     return measure
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -21,6 +22,31 @@ def stack(members: list[Member]) -> Member:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
 
 
+def together(members: Member) -> Member:
+    """All members on the first device."""
+    return jax.device_put(members, jax.devices()[0])
+
+
+def compiled(
+    population: Population,
+    function: Callable[[Member, Any], Any],
+    members: Member,
+    data: Any,
+    idle: Callable[[Member], Member] = lambda member: member,
+) -> tuple[Callable[[Member], Member], Callable[[Member, Any], Any]]:
+    """`place`, compiled for members (seeds, ...) and data like these: `run(lay_out(members), data)`.
+
+    A function that calls LAPACK (to invert a matrix, say) runs on one device alone on a CPU: its kernels wait for
+    threads of the one pool that all devices share, and where every thread of the pool waits, all wait for ever.
+    """
+    lay_out, run = place(population, function, idle)
+    lowered = jax.jit(run).lower(lay_out(members), data)
+    if lay_out is not together and "lapack" in lowered.as_text():
+        lay_out, run = place(replace(population, placement="map"), function, idle)
+        lowered = jax.jit(run).lower(lay_out(members), data)
+    return lay_out, lowered.compile()
+
+
 def place(
     population: Population, function: Callable[[Member, Any], Any], idle: Callable[[Member], Member]
 ) -> tuple[Callable[[Member], Member], Callable[[Member, Any], Any]]:
@@ -34,14 +60,14 @@ def place(
     if placement == "auto":
         placement = "devices" if devices[0].platform == "cpu" else "vmap"
     if placement == "vmap":
-        return lambda members: members, jax.vmap(function, (0, None))
+        return together, jax.vmap(function, (0, None))
 
     def one_by_one(members: Member, data: Any) -> Any:
         return lax.map(lambda member: function(member, data), members)
 
     used = devices[: population.seeds] if placement == "devices" else devices[:1]
     if len(used) == 1:
-        return lambda members: members, one_by_one
+        return together, one_by_one
     mesh = Mesh(np.array(used), ("members",))
     spread = jax.shard_map(one_by_one, mesh=mesh, in_specs=(P("members"), P()), out_specs=P("members"), check_vma=False)
     padding = math.ceil(population.seeds / len(used)) * len(used) - population.seeds

@@ -19,7 +19,7 @@ from gru_lab.runs.record import Member, Record, Status
 from gru_lab.runs.tracking import Silent, Tracker
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.live import entry, measurement, scalars
-from gru_lab.training.population import place, stack
+from gru_lab.training.population import compiled, stack
 from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
 
 FLOW_BATCH = 64
@@ -64,10 +64,10 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
         members = jax.tree.map(jnp.asarray, saved)
     folder.keep_metrics(until=int(np.max(members.update)))
 
-    lay_out, advance = place(population, program.advance, lambda m: m._replace(update=m.update + training.updates))
-    members = lay_out(members)
     started = time.perf_counter()
-    advance = jax.jit(advance).lower(members, program.data).compile()
+    lay_out, advance = compiled(
+        population, program.advance, members, program.data, lambda m: m._replace(update=m.update + training.updates)
+    )
     compile_seconds = time.perf_counter() - started
     diagnose = _diagnose(experiment, program, members)
 
@@ -77,7 +77,7 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
     seconds: list[float] = []  # of one update of one member, while all members train
     title = f"{experiment.config['cell']['name']} on {experiment.config['task']['name']}"
     with progress_bar(title, training.updates, population.seeds) as show:
-        state = real(members)
+        state, members = real(members), lay_out(members)
         while np.any(live := ~np.asarray(stopped(training, state))):
             started = time.perf_counter()
             members, measured = advance(members, program.data)
@@ -85,14 +85,14 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
             if np.all(live):
                 seconds.append((time.perf_counter() - started) / int(np.sum(state.update - before.update)))
             line = _line(state, measured, live)
-            if diagnose is not None:
-                line["diagnostics"] = entry(real(diagnose(members, program.data)), live)
+            if experiment.diagnostics:
+                line["diagnostics"] = entry(real(diagnose(state)), live)
             folder.append_metrics(line)
             folder.save_checkpoint(state)
             tracker.log(_flat(line), line["update"])
             show(line["update"], _mean(line["train"]["loss"]), int(np.sum(state.solved_at != NEVER)))
 
-    tested = real(_test(experiment, program, members))
+    tested = real(_test(experiment, program, state))
     folder.save_json("gradient_flow.json", _gradient_flow(experiment, program, initial, state.best_params))
     per_update = float(np.median(seconds)) if seconds else None
     results = tuple(_member(seed, n, state, tested, per_update) for n, seed in enumerate(seeds))
@@ -130,32 +130,42 @@ def _mean(column: list[float | None]) -> float:
     return float(np.mean([value for value in column if value is not None]))
 
 
-def _diagnose(experiment: Experiment, program: Program, members: MemberState) -> Callable[[Any, Any], Any] | None:
-    """The experiment's diagnostics of all members as they stand, compiled; None if there are none.
+def _diagnose(experiment: Experiment, program: Program, members: MemberState) -> Callable[[MemberState], Any]:
+    """What the experiment's diagnostics measure of all members as they stand.
 
-    A program of its own, placed as training is: what is measured changes no number of the training.
+    Programs of their own, placed as training is, so that they change no number of the training.
     """
-    if not experiment.diagnostics:
-        return None
-    chosen = {name: diagnostics.create(name) for name in experiment.diagnostics}
-    measure = measurement(experiment.task, program, chosen)
-    _, placed = place(experiment.population, lambda member, data: measure(member.params, data), lambda m: m)
-    return jax.jit(placed).lower(members, program.data).compile()
+    programs = {}
+    for name in experiment.diagnostics:
+        measure = measurement(experiment.task, program, diagnostics.create(name))
+        programs[name] = compiled(
+            experiment.population, lambda member, data, f=measure: f(member.params, data), members, program.data
+        )
+
+    def diagnose(members: MemberState) -> Any:
+        return {
+            name: jax.block_until_ready(run(lay_out(members), program.data))
+            for name, (lay_out, run) in programs.items()
+        }
+
+    return diagnose
 
 
 def _test(experiment: Experiment, program: Program, members: MemberState) -> dict[str, Any]:
-    _, test = place(experiment.population, lambda member, data: program.test(member.best_params, data), lambda m: m)
-    return jax.jit(test)(members, program.data)
+    def test(member: MemberState, data: Any) -> dict[str, Any]:
+        return program.test(member.best_params, data)
+
+    lay_out, run = compiled(experiment.population, test, members, program.data)
+    return run(lay_out(members), program.data)
 
 
 def _gradient_flow(experiment: Experiment, program: Program, initial: Any, trained: Any) -> dict[str, Any]:
     """The norm of the last step's loss gradient against the lag, a mean over sequences, for every member."""
-    chosen = {"gradient_flow": diagnostics.create("gradient_flow")}
-    measure = measurement(experiment.task, program, chosen, FLOW_BATCH)
+    measure = measurement(experiment.task, program, diagnostics.create("gradient_flow"), FLOW_BATCH)
     flows = jax.jit(lambda many, data: jax.lax.map(lambda params: measure(params, data), many))
 
     def norms(params: Any) -> list[list[float]]:
-        return np.asarray(flows(params, program.data)["gradient_flow"]["norm"]).tolist()
+        return np.asarray(flows(params, program.data)["norm"]).tolist()
 
     found = {"initial": norms(initial), "trained": norms(trained)}
     return {"lags": list(range(len(found["initial"][0]))), **found}

@@ -49,6 +49,20 @@ def test_forward_mode_is_refused_in_a_sentence():
     assert jnp.allclose(slope, along, rtol=1e-4), (slope, along, value)
 
 
+@pytest.mark.parametrize("members", [2, 6])  # 6 is the number of steps: axes that are mixed up would not be noticed
+@pytest.mark.parametrize("method", [Sequential(), Sequential(remat_every=4)], ids=str)
+def test_gradients_through_a_vmap_are_those_of_its_members(method, members, float64):
+    xs, lengths = problem()[1], jnp.array([6, 3])
+    many = jax.vmap(lambda key: GRU.init(key, 3))(jax.random.split(jax.random.key(2), members))
+    weights = jax.random.normal(jax.random.key(3), (2, 6, 4))
+
+    def one(params, method):
+        return jnp.vdot(weights, unroll(GRU, params, xs, lengths=lengths, method=method)[1])
+
+    got = jax.grad(lambda many: jax.vmap(lambda p: one(p, method))(many).sum())(many)
+    assert gap(got, jax.vmap(jax.grad(lambda p: one(p, Reference())))(many)) < 1e-10
+
+
 def test_a_population_is_its_members_and_takes_no_more_memory(float64):
     xs = problem(batch=8, time=50)[1]
     members = jax.vmap(lambda key: GRU.init(key, 3))(jax.random.split(jax.random.key(2), 4))

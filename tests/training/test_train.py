@@ -14,6 +14,7 @@ from gru_lab.runs import find_records
 from gru_lab.runs.folder import read_metrics
 from gru_lab.schema import build
 from gru_lab.training import Population, Training, optimizers
+from gru_lab.training.population import compiled
 from gru_lab.training.train import NEVER, make_program
 
 
@@ -207,3 +208,14 @@ def test_bidirectional_layers_with_dropout_train_and_answer_alike_on_every_path(
     one, other = (network(batch.inputs, batch.lengths, key=jax.random.key(n)) for n in (1, 2))
     assert np.abs(one - other).max() > 1e-3
     assert network.layers[0](network.encode(batch.inputs))[1].shape[-1] == 12  # the layer as a module of its own
+
+
+def test_members_whose_program_calls_lapack_stay_on_one_device():
+    """On two devices the kernels of LAPACK wait for each other's threads: a run of hippo stood still for ever."""
+    assert len(jax.devices()) > 1, "the tests ask for two devices"
+    matrices = jnp.stack([jnp.eye(3) * n for n in range(1, 5)])
+    for function, devices in ((lambda m, _: jnp.linalg.inv(m), 1), (lambda m, _: 1 / m, 2)):
+        lay_out, run = compiled(Population(seeds=4), function, matrices, ())
+        placed = lay_out(matrices)
+        assert len(placed.sharding.device_set) == devices
+        np.testing.assert_allclose(run(placed, ()), jax.vmap(lambda m, f=function: f(m, ()))(matrices), rtol=1e-6)
