@@ -7,10 +7,10 @@ from gru_lab.recurrence import unroll, unroll_stack
 from gru_lab.schema import UserError
 
 if TYPE_CHECKING:
-    from gru_lab import tasks
+    from gru_lab import diagnostics, tasks
     from gru_lab.training import Experiment, run
 
-__all__ = ["Experiment", "UserError", "cells", "run", "tasks", "unroll", "unroll_stack"]
+__all__ = ["Experiment", "UserError", "cells", "diagnostics", "run", "tasks", "unroll", "unroll_stack"]
 __version__ = "0.1.0"
 
 
@@ -18,8 +18,9 @@ def __getattr__(name: str) -> Any:
     """The upper floors are imported when first asked for: cells and recurrence need nothing but jax."""
     import importlib
 
-    homes = {"tasks": "gru_lab.tasks", "Experiment": "gru_lab.training", "run": "gru_lab.training"}
-    if name not in homes:
+    rooms = ("diagnostics", "tasks")
+    if name in rooms:
+        return importlib.import_module(f"gru_lab.{name}")
+    if name not in ("Experiment", "run"):
         raise AttributeError(f"module 'gru_lab' has no attribute {name!r}")
-    home = importlib.import_module(homes[name])
-    return home if name == "tasks" else getattr(home, name)
+    return getattr(importlib.import_module("gru_lab.training"), name)

@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 # Long trainings are cut short; what else a command says stays as it is printed.
 SHORT = ["training.updates=10", "training.evaluate_every=10", "training.batch=4", "training.validation=8"]
+TRAINS = re.compile(r"experiments/(train|gradients|memory)\.py")
 SHORT += ["training.test=8", "population.seeds=2", "training.stop_when_solved=false"]
 
 
@@ -29,7 +30,7 @@ def test_every_block_runs(tmp_path):
             assert (ROOT / words[0]).exists() or words[0] == "python", line
             if words[0] != "python":  # the two commands themselves; compare is run in test_commands.py
                 continue
-            short = SHORT if "train.py" in words[1] and "--help" not in words else []
+            short = SHORT if TRAINS.search(words[1]) and "--help" not in words else []
             trained += bool(short)
             budget = [word for word in words if not word.startswith("population.seeds")]
             execute([sys.executable, str(ROOT / words[1]), *budget[2:], *short], tmp_path, line)
