@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 COST = "parameters · time"
+WIDEST = 8  # columns side by side in a file; with more, every task gets a table of its own, a line an entry
 
 
 def cells(entry: Entry | None) -> str:
@@ -59,12 +60,20 @@ def markdown(table: Table) -> str:
     def line(parts: list[str]) -> str:
         return f"| {' | '.join(part.replace('|', chr(92) + '|') for part in parts)} |"
 
-    lines = [line(["task", "metric", *table.columns]), line(["---"] * (2 + len(table.columns)))]
-    for row in table.rows:
-        entries = [row.entries.get(column) for column in table.columns]
-        marked = [f"**{cells(entry)}**" if entry and entry.best else cells(entry) for entry in entries]
-        lines.append(line([row.label, row.metric, *marked]))
-        lines.append(line(["", COST, *(entry.cost if entry else "" for entry in entries)]))
+    def marked(entry: Entry | None) -> str:
+        return f"**{cells(entry)}**" if entry and entry.best else cells(entry)
+
+    lines = []
+    if len(table.columns) <= WIDEST:
+        lines += [line(["task", "metric", *table.columns]), line(["---"] * (2 + len(table.columns)))]
+        for row in table.rows:
+            entries = [row.entries.get(column) for column in table.columns]
+            lines.append(line([row.label, row.metric, *map(marked, entries)]))
+            lines.append(line(["", COST, *(entry.cost if entry else "" for entry in entries)]))
+    else:
+        for row in table.rows:
+            lines += [*([""] if lines else []), line([row.label, row.metric, COST]), line(["---"] * 3)]
+            lines += [line([column, marked(entry), entry.cost]) for column, entry in row.entries.items()]
     notes = [f"- **Bold**: {BEST}.", *(f"- {note}" for note in table.notes)]
     return "\n".join([*lines, "", *notes, ""])
 
@@ -110,19 +119,29 @@ def escaped(text: str) -> str:
 def latex(table: Table) -> str:
     r"""A `table` environment for `\input`; it needs `\usepackage{booktabs}`.
 
-    An entry takes three lines, so that three cells fit into a text column.
+    An entry takes three lines, so that three cells fit into a text column; with more than eight cells, a line an entry.
     """
 
     def line(parts: list[str]) -> str:
         return " & ".join(parts) + r" \\"
 
+    tall = len(table.columns) > WIDEST
     lines = [
         r"% needs \usepackage{booktabs}",
         r"\begin{table}[t]", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-        rf"\begin{{tabular}}{{ll{'c' * len(table.columns)}}}", r"\toprule",
-        line([escaped(part) for part in ("task", "metric", *table.columns)]),
+        rf"\begin{{tabular}}{{{'lll' if tall else 'll' + 'c' * len(table.columns)}}}", r"\toprule",
     ]  # fmt: skip
-    for row in table.rows:
+    if not tall:
+        lines.append(line([escaped(part) for part in ("task", "metric", *table.columns)]))
+    for n, row in enumerate(table.rows):
+        if tall:
+            lines += [*([r"\midrule"] if n else []), line([escaped(part) for part in (row.label, row.metric, COST)])]
+            lines.append(r"\midrule")
+            for column, entry in row.entries.items():
+                value = escaped(cells(entry))
+                value = rf"\textbf{{{value}}}" if entry.best else value
+                lines.append(line([escaped(column), value, escaped(entry.cost)]))
+            continue
         entries = [row.entries.get(column) for column in table.columns]
         metric, _, floor = row.metric.partition(" (")
         values = [escaped(f"{entry.value} {entry.count}") if entry else "" for entry in entries]

@@ -165,3 +165,17 @@ def test_latex_is_balanced_and_escaped(run):
     assert text.count("{") - text.count(r"\{") == text.count("}") - text.count(r"\}")
     assert r"\textbf{0.011 0/3}" in text
     assert text.isascii(), "a character that plain LaTeX may not know"
+
+
+def test_many_cells_stand_below_each_other(run):
+    names = ["rnn", "lstm", "gru", *(f"cell_{n}" for n in range(7))]
+    records = [run(cell=name, task=task) for task in ("adding", "copy") for name in names]
+    table = build(records, [])
+    lines = render.markdown(table).splitlines()
+    rows = [line for line in lines if line.startswith("| cell_3 |")]
+    assert len(rows) == 2 and all(row.count("|") == 4 for row in rows), rows
+    assert next(line for line in lines if line.startswith("| adding |")).count("|") == 4
+    latex = render.latex(table)
+    body = latex[latex.index(r"\toprule") : latex.index(r"\bottomrule")].splitlines()
+    assert sum(line.startswith(r"cell\_3 &") for line in body) == 2
+    assert {line.count(" & ") for line in body if line.endswith(r"\\")} == {2}
