@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 
 from gru_lab.cells import Cell
+from gru_lab.recurrence import unroll
 from gru_lab.typing import Array, Float, Params, State
 
 Step = Callable[[Array, Any], Array]  # (state (D,), input of one step) -> state (D,)
@@ -43,13 +44,9 @@ def held(step: Step) -> Step:
 
 
 def last_state(cell: Cell, params: Params, xs: Float[Array, "T I"], counts: Array) -> State:
-    """The state of one sequence after the last step that counts, by the steps alone, whatever is differentiated."""
-
-    def step(state: State, at: Any) -> tuple[State, None]:
-        x, count = at
-        return jax.tree.map(lambda new, old: jnp.where(count, new, old), cell.step(params, state, x), state), None
-
-    return jax.lax.scan(step, jax.tree.map(jnp.asarray, cell.initial_state(params)), (xs, counts))[0]
+    """The state of one sequence after its last step that counts; those that count come first."""
+    final, _ = unroll(cell, params, xs[None], lengths=jnp.sum(counts)[None])
+    return jax.tree.map(lambda leaf: leaf[0], final)
 
 
 def counted(xs: Float[Array, "B T I"], lengths: Array | None) -> tuple[Array, Array]:
