@@ -89,24 +89,25 @@ def quoted(program: str, arguments: list[str]) -> str:
 
 def labelled(jobs: list[Job]) -> dict[tuple[str, str], Job]:
     """Every job under the labels of its task and its cell: the option chosen, and what else differs."""
+    labels: dict[tuple[str, str], Job] = {}
+    for task, cell, job in zip(_labels(jobs, "task", "cell"), _labels(jobs, "cell", "task"), jobs, strict=True):
+        if (task, cell) in labels:
+            raise UserError(f"two runs are {cell} on {task}: sweep over cells and tasks, not over their training")
+        labels[task, cell] = job
+    return labels
+
+
+def _labels(jobs: list[Job], group: str, beside: str) -> list[str]:
+    """`lstm_chrono`, with the fields in which jobs differ that chose the same option of both groups."""
     from gru_lab.reports.labels import chosen, differing, flat, label
 
-    keys: list[tuple[str, str]] = []
-    for group in ("task", "cell"):
-        names = [job.choices.get(group, job.experiment.config[group]["name"]) for job in jobs]
-        fields = [flat(job.experiment.config[group]) for job in jobs]
-        other = [job.choices.get("cell" if group == "task" else "task") for job in jobs]
-        found = []
-        for name, own, beside in zip(names, fields, other, strict=True):
-            alike = [f for n, f, o in zip(names, fields, other, strict=True) if (n, o) == (name, beside)]
-            found.append(label(name.rpartition(":")[2], chosen(own, differing(alike))))
-        keys = list(zip(*[[k[0] for k in keys], found], strict=True)) if keys else [(one, "") for one in found]
-    labels: dict[tuple[str, str], Job] = {}
-    for key, job in zip(keys, jobs, strict=True):
-        if key in labels:
-            raise UserError(f"two runs are {key[1]} on {key[0]}: sweep over cells and tasks, not over their training")
-        labels[key] = job
-    return labels
+    choices = [(job.choices.get(group, ""), job.choices.get(beside, "")) for job in jobs]
+    fields = [flat(job.experiment.config[group]) for job in jobs]
+    alike = {own: [f for f, other in zip(fields, choices, strict=True) if own == other] for own in choices}
+    return [
+        label(own[0].rpartition(":")[2], chosen(field, differing(alike[own])))
+        for own, field in zip(choices, fields, strict=True)
+    ]
 
 
 def ask(job: Job, asked: dict[str, Any], fresh: bool) -> dict[str, Any]:
