@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 WIDTH = 3.5  # inches: a column of a two-column paper
 LINE = 0.17  # inches: a line of the legend
+HANDLE, CHARACTER = 0.42, 0.056  # inches: an entry of the legend without its text, and a letter of that
 # Okabe and Ito's palette (jfly.uni-koeln.de/color, 2008) without its yellow, too light for a line
 KNOWN = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}
 OTHERS = ("#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7F7F7F")
@@ -65,9 +66,9 @@ def figure(height: float, entries: int) -> Iterator["Figure"]:
 
 
 def legend(figure: "Figure", handles: Sequence[Any]) -> None:
-    """One legend under the axes."""
-    wide = max(len(handle.get_label()) for handle in handles) > 14
-    columns = 2 if wide else min(len(handles), 4)
+    """One legend under the axes, in as many columns as the longest label leaves room for, four at most."""
+    longest = max(len(handle.get_label()) for handle in handles)
+    columns = min(len(handles), 4, max(1, int(WIDTH / (HANDLE + CHARACTER * longest))))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns)
 
 

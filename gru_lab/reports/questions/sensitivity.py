@@ -57,9 +57,10 @@ class Sensitivity(Question):
                         panel.plot(states[fine], losses[fine], **style)
                 panel.set(title=WHEN[when], xscale="log", yscale="log", xlabel=X)
                 panel.minorticks_off()
-                for axis in (panel.xaxis, panel.yaxis):
-                    axis.set_major_locator(LogLocator(subs=(1, 3)))
-                    axis.set_major_formatter(lambda value, _: f"{value:g}")
+            for axis in (panels[0].xaxis, panels[0].yaxis):
+                low, high = axis.get_view_interval()
+                axis.set_major_locator(LogLocator(subs=(1, 3) if high < 50 * low else (1,)))
+                axis.set_major_formatter(lambda value, _: f"{value:g}")
             panels[0].set_ylabel(r"$\|\partial L\,/\,\partial p\|$")
             page.suptitle(f"{task}\np: the parameter on which h depends most; a dot a seed", fontsize=8)
             legend(page, handles)
