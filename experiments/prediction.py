@@ -5,10 +5,12 @@
 Reads every run in or under the folders (of experiments/train.py, gradients.py, scripts/compare) and correlates, within
 each task and over all, the gradient horizon at initialisation and the rate of the gradient's decay with the updates to
 solve the task. A member that never solved it ranks behind all that did. Negative: the further the gradient reaches,
-the sooner the task is solved. Horizons after training stand beside them: no prediction, but a check of the measure.
+the sooner the task is solved. A member that was trained twice, as the same seed of two runs with the same settings,
+counts once. Horizons after training stand beside them: no prediction, but a check of the measure.
 """
 
 import argparse
+import json
 import sys
 from pathlib import Path
 
@@ -41,15 +43,19 @@ def run(folders: list[Path], out: Path | None) -> None:
         print(f"left out: {sentence}", file=sys.stderr)
     measures = {"horizon": jax.vmap(horizon), "rate of decay": jax.vmap(decay_rate)}
     known: dict[str, dict[str, list[Run]]] = {}
-    for record in records:
+    seen: set[tuple[str, int]] = set()
+    for record in sorted(records, key=lambda record: -len(record.members)):
         flow = gradient_flow(record)
         if flow is None:
             continue
+        settings = json.dumps({name: part for name, part in record.config.items() if name != "population"})
+        new = np.array([(settings, member.seed) not in seen for member in record.members])
+        seen |= {(settings, member.seed) for member in record.members}
         updates = np.array([np.inf if m.solved_at is None else m.solved_at for m in record.members])
         for when, words in (("initial", "at initialisation"), ("trained", "after training")):
             for name, measure in measures.items():
                 values = np.asarray(measure(flow[1][when].astype(np.float32)))
-                fine = np.isfinite(values)
+                fine = np.isfinite(values) & new
                 found = known.setdefault(f"{name} {words}", {})
                 found.setdefault(record.task, []).append(Run(values[fine], updates[fine]))
     if not known:
@@ -63,7 +69,7 @@ def run(folders: list[Path], out: Path | None) -> None:
             chosen = by_task if group == "all" else {group: by_task[group]}
             rho, low, high, runs, members = rank_correlation(chosen)
             solved = sum(int(np.isfinite(one.updates).sum()) for own in chosen.values() for one in own)
-            told = f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]"
+            told = f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]" if np.isfinite(rho) else "all alike"
             lines.append(f"| {name} | {group} | {told} | {runs} | {members} | {solved} |")
     print("\n".join(lines))
     if out is not None:

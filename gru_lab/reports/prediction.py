@@ -56,8 +56,9 @@ def rank_correlation(tasks: Mapping[str, Sequence[Run]], seed: int = 0) -> Corre
     low = high = np.nan
     if any(len(runs) >= 3 for runs in whole.values()):
         found = [_rho([resampled(runs) for runs in whole.values()]) for _ in range(RESAMPLES)]
+        known = [rho for rho in found if not np.isnan(rho)]
         edge = 50 * (1 - LEVEL)
-        low, high = np.nanpercentile(found, [edge, 100 - edge])
+        low, high = np.percentile(known, [edge, 100 - edge]) if known else (np.nan, np.nan)
     runs = sum(map(len, whole.values()))
     members = sum(len(run.known) for group in whole.values() for run in group)
     return Correlation(_rho(list(whole.values())), float(low), float(high), runs, members)
