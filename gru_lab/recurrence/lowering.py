@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jax
-
 from gru_lab.recurrence.blocks import block_size
 
 SMALL_BATCH = 4  # up to here the products of the inputs leave the loop: they gain the most from being many
-WIDE = 256  # from this size of the state on, products are large enough to run apart on a CPU
 LONG = 200  # from here on the states alone are stored: what a store saves is then spent on memory
 ROWS = {"gates": (128, 1024), "states": (32, 256)}  # steps of a block at least, and rows of its products at least
 
@@ -35,13 +32,10 @@ class Lowering:
     block: int
 
 
-def choose(lowering: str, keep: str, inputs: Sequence[Any], state: Sequence[Any]) -> Lowering:
-    """The layout for inputs with leaves (time, batch, ...) and a state (batch, ...), where it is left to us."""
+def choose(lowering: str, keep: str, inputs: Sequence[Any]) -> Lowering:
+    """The layout for inputs with leaves (time, batch, ...), where the user leaves it to us."""
     time, batch = inputs[0].shape[:2]
     keep = keep if keep != "auto" else "states" if time >= LONG else "gates"
     steps, rows = ROWS[keep]
     about = max(steps, rows // max(batch, 1))
-    width = max((leaf.shape[-1] for leaf in state), default=0)
-    apart = jax.default_backend() == "cpu" and width >= WIDE
-    fused = lowering == "fused" or (lowering == "auto" and not apart)
-    return Lowering(fused, batch <= SMALL_BATCH, keep, block_size(time, about))
+    return Lowering(lowering != "separate", batch <= SMALL_BATCH, keep, block_size(time, about))

@@ -50,7 +50,7 @@ class Sequential(Method):
         """See `Method.run`."""
         (weights, weights_tree), (leaves, state_tree) = jax.tree.flatten(params), jax.tree.flatten(state)
         inputs, inputs_tree = jax.tree.flatten(xs)
-        plan = choose(self.lowering, self.keep, inputs, leaves)
+        plan = choose(self.lowering, self.keep, inputs)
 
         def flat_step(weights: Arrays, inputs: Arrays, leaves: Arrays) -> Arrays:
             trees = zip((weights_tree, state_tree, inputs_tree), (weights, leaves, inputs), strict=True)
