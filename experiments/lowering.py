@@ -1,6 +1,6 @@
 """Measures the layouts between which `gru_lab.recurrence.lowering` chooses.
 
-    python experiments/lowering.py             a quarter of an hour on two cores; rewrites the package's table
+    python experiments/lowering.py             six minutes on two cores; rewrites the package's table
     python experiments/lowering.py --out t.csv another file
 
 Every line is one layout of one cell and shape: milliseconds of forward+backward, and the ratio to the layout that

@@ -5,7 +5,7 @@ all steps stored and with `remat_every` near the square root of the length. It p
 the fitted power laws time ~ length^a and temporaries ~ length^b, and writes scaling.csv and scaling.png to --out.
 Temporaries are what the compiled program asks for beside inputs, parameters and gradients.
 
-    python experiments/scaling.py                       gru: about three minutes on two cores
+    python experiments/scaling.py                       gru: half a minute on two cores
     python experiments/scaling.py --cells rnn lstm gru  the three
 """
 

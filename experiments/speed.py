@@ -5,7 +5,7 @@ so that noise of the machine meets all alike. Figures are medians over rounds; r
 within one round; above 1 means that gru_lab is faster. `best` figures take each contender's fastest round: where
 other programs share the machine they are the ones to trust.
 
-    python experiments/speed.py                                     the whole grid: about 20 minutes on two cores
+    python experiments/speed.py                                     the whole grid: about six minutes on two cores
     python experiments/speed.py --cells gru --shapes 20,200,2,128   one entry
     python experiments/speed.py --contenders gru_lab flax           two contenders
 
