@@ -68,6 +68,10 @@ def run(arguments: list[str]) -> None:
     live = ["diagnostics=[gradient_flow]"] if study.animate else []
     jobs = labelled(compose("train", [*rest, *live])[1])
 
+    for job in jobs.values() if study.animate else ():
+        if (job.folder / job.experiment.name / "record.json").exists():
+            curves(job)
+
     found: dict[str, dict[str, Any]] = {}
     records = {}
     for n, ((task, cell), job) in enumerate(jobs.items(), start=1):
@@ -158,13 +162,26 @@ def settings(cell: Any) -> str:
     return ", ".join(f"{name}={value}" for name, (value, default) in own.items() if value != default)
 
 
+def curves(job: Job) -> Any:
+    """The updates and the gradient's norms that a run logged while it trained; see `measured`."""
+    from gru_lab.runs.folder import measured, read_metrics
+
+    path = job.folder / job.experiment.name / "metrics.jsonl"
+    try:
+        return measured(read_metrics(path)[0], "gradient_flow", "norm")
+    except UserError:
+        raise UserError(
+            f"{path} holds no gradient curves, because this run was trained without animate=true: "
+            "choose another sweep=, or delete its folder"
+        ) from None
+
+
 def films(jobs: dict, records: dict) -> dict[str, bytes]:
     """One film a task, from the curves that the runs logged."""
     import numpy as np
 
     from gru_lab.reports.film import Reel, film
     from gru_lab.reports.style import palette
-    from gru_lab.runs.folder import measured, read_metrics
 
     files = {}
     colours = palette(record.cell for record in records.values())
@@ -173,14 +190,7 @@ def films(jobs: dict, records: dict) -> dict[str, bytes]:
         for (own, cell), job in jobs.items():
             if own == task:
                 record = records[own, cell]
-                path = job.folder / job.experiment.name / "metrics.jsonl"
-                try:
-                    updates, norms = measured(read_metrics(path)[0], "gradient_flow", "norm")
-                except UserError:
-                    raise UserError(
-                        f"{path} holds no gradient curves, because this run was trained without animate=true: "
-                        "choose another sweep=, or delete its folder"
-                    ) from None
+                updates, norms = curves(job)
                 times = [np.inf if m.solved_at is None else m.solved_at for m in record.members]
                 median = float(np.median(times))
                 reels[cell] = Reel(record.cell, updates, norms, int(median) if np.isfinite(median) else None)

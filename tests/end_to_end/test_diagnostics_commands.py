@@ -1,5 +1,6 @@
 """experiments/gradients.py, memory.py and prediction.py, from the shell to the page."""
 
+import json
 import os
 import subprocess
 import sys
@@ -34,6 +35,13 @@ def test_gradients_train_what_is_missing_ask_and_show_a_film(tmp_path):
     again = command("gradients.py", *line, folder=tmp_path)
     assert again.returncode == 0, again.stderr
     assert written == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*") if path.is_file()}
+
+    (metrics,) = tmp_path.glob("runs/default/rnn-*/metrics.jsonl")
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    without = [{name: part for name, part in line.items() if name != "diagnostics"} for line in lines]
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in without))  # as if trained without animate=true
+    refused = command("gradients.py", *line, folder=tmp_path)
+    assert refused.returncode == 2 and "choose another sweep=" in refused.stderr and not refused.stdout
 
     told = command("prediction.py", "runs", "--out", "prediction.md", folder=tmp_path)
     assert told.returncode == 0, told.stderr
