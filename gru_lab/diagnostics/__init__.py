@@ -2,7 +2,7 @@
 
 from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, create, get, name_of, names, register
 from gru_lab.diagnostics.gates import Gates, chrono_time_scales, gate_values, saturation, time_scales
-from gru_lab.diagnostics.gradient_flow import GradientFlow, decay_rate, gradient_flow, horizon
+from gru_lab.diagnostics.gradient_flow import GradientFlow, decay_rate, gradient_flow, horizon, stack_gradient_flow
 from gru_lab.diagnostics.jacobian import Jacobian, log_singular_values, log_spectral_norms
 from gru_lab.diagnostics.lyapunov import (
     Lyapunov,
@@ -53,6 +53,7 @@ __all__ = [
     "register",
     "saturation",
     "spectrum_of_map",
+    "stack_gradient_flow",
     "state_sensitivity",
     "time_scales",
 ]

@@ -1,6 +1,6 @@
 """Gradient flow: how much of the loss's gradient reaches the states further and further back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,20 +42,46 @@ def gradient_flow(
     steps (batch, outputs) to one number, a sum over sequences. Lags longer than a sequence are NaN.
     Source: Arjovsky et al. 2016, arXiv:1511.06464, figure 4.
     """
+    return stack_gradient_flow(cell, [params], xs, loss, lengths, method)[0]
+
+
+def stack_gradient_flow(
+    cell: Cell,
+    layers: Sequence[Params],
+    xs: Float[Array, "B T I"],
+    loss: Callable[[Array], Array],
+    lengths: Int[Array, " B"] | None = None,
+    method: Method = Sequential(),  # noqa: B008 (frozen)
+) -> Float[Array, "L B T"]:
+    """`gradient_flow` of every layer of a stack, the lowest first: entry [l, b, k] is |dL/dh_t| of layer l.
+
+    `layers` holds the parameters of each layer, all in the forward direction; `loss` sees the outputs of the last one
+    after the last steps. What a lower state does to the loss through the layers above counts.
+    """
     batch, time = xs.shape[:2]
-    nudges = jax.tree.map(lambda leaf: jnp.zeros((batch, time, *leaf.shape), leaf.dtype), cell.initial_state(params))
     nudged = Nudged(cell=cell)
 
-    def loss_of(nudges: Any) -> Array:
-        final, _ = unroll(nudged, params, (xs, nudges), lengths=lengths, method=method)
+    def still(params: Params) -> Any:
+        start = cell.initial_state(params)
+        return jax.tree.map(lambda leaf: jnp.zeros((batch, time, *leaf.shape), leaf.dtype), start)
+
+    def loss_of(nudges: list[Any]) -> Array:
+        hs, final = xs, None
+        for params, nudge in zip(layers, nudges, strict=True):
+            final, hs = unroll(nudged, params, (hs, nudge), lengths=lengths, method=method)
         return loss(jax.vmap(cell.read)(final))
 
-    gradients = jax.tree.leaves(jax.grad(loss_of)(nudges))
-    squares_BT = sum(jnp.sum(jnp.abs(leaf.reshape(batch, time, -1)) ** 2, axis=-1) for leaf in gradients)
+    gradients = jax.grad(loss_of)([still(params) for params in layers])
     ends_B = jnp.full(batch, time) if lengths is None else lengths
     steps_BT = ends_B[:, None] - 1 - jnp.arange(time)
-    norms_BT = jnp.sqrt(jnp.take_along_axis(jnp.asarray(squares_BT), jnp.maximum(steps_BT, 0), axis=1))
-    return jnp.where(steps_BT >= 0, norms_BT, jnp.nan)
+
+    def norms(gradient: Any) -> Array:
+        leaves = [leaf.reshape(batch, time, -1) for leaf in jax.tree.leaves(gradient)]
+        squares_BT = jnp.asarray(sum(jnp.sum(jnp.abs(leaf) ** 2, axis=-1) for leaf in leaves))
+        norms_BT = jnp.sqrt(jnp.take_along_axis(squares_BT, jnp.maximum(steps_BT, 0), axis=1))
+        return jnp.where(steps_BT >= 0, norms_BT, jnp.nan)
+
+    return jnp.stack([norms(gradient) for gradient in gradients])
 
 
 def decay_rate(norms: Float[Array, " T"]) -> Float[Array, ""]:

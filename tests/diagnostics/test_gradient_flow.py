@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gru_lab import cells
-from gru_lab.diagnostics import decay_rate, gradient_flow, horizon
+from gru_lab import cells, unroll
+from gru_lab.diagnostics import decay_rate, gradient_flow, horizon, stack_gradient_flow
 
 TIME, LENGTHS = 7, (7, 4)
 
@@ -32,6 +32,39 @@ def test_norms_are_those_of_the_gradient_with_respect_to_each_state(name, float6
             expected = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))
             np.testing.assert_allclose(norms_BT[b, lag], expected, rtol=1e-10)
         assert jnp.isnan(norms_BT[b, length:]).all(), "there is no state further back than the sequence"
+
+
+def test_norms_of_a_lower_layer_count_what_it_does_through_the_layers_above(float64):
+    cell = cells.create("lstm", hidden=4)
+    low, high = (cell.init(jax.random.key(n), width) for n, width in ((0, 3), (1, 4)))
+    xs_BTI = jax.random.normal(jax.random.key(2), (len(LENGTHS), TIME, 3))
+    flows = stack_gradient_flow(cell, [low, high], xs_BTI, lambda out: jnp.sum(jnp.sin(out)), jnp.array(LENGTHS))
+    for b, length in enumerate(LENGTHS):
+        lows, highs = [cell.initial_state(low)], [cell.initial_state(high)]
+        for x in xs_BTI[b, :length]:
+            lows.append(cell.step(low, lows[-1], x))
+            highs.append(cell.step(high, highs[-1], cell.read(lows[-1])))
+        for lag in range(length):
+            at = length - lag
+
+            def loss(state, b=b, at=at, length=length, above=highs[at - 1]):
+                above = cell.step(high, above, cell.read(state))
+                for x in xs_BTI[b, at:length]:
+                    state = cell.step(low, state, x)
+                    above = cell.step(high, above, cell.read(state))
+                return jnp.sum(jnp.sin(cell.read(above)))
+
+            gradient = jax.grad(loss)(lows[at])
+            expected = jnp.sqrt(sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(gradient)))
+            np.testing.assert_allclose(flows[0, b, lag], expected, rtol=1e-10)
+    tops = gradient_flow(
+        cell,
+        high,
+        unroll(cell, low, xs_BTI, lengths=jnp.array(LENGTHS))[1],
+        lambda out: jnp.sum(jnp.sin(out)),
+        jnp.array(LENGTHS),
+    )
+    np.testing.assert_allclose(flows[1], tops, rtol=1e-12)
 
 
 def test_the_decay_rate_is_the_slope_of_what_can_be_seen():
