@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from gru_lab.commandline import compose, guarded, help_text, one_device_a_core, own_options, train
+from gru_lab.commandline import compose, one_device_a_core, own_options, program, train
 from gru_lab.config import Job
 from gru_lab.schema import Schema, UserError
 
@@ -41,17 +41,8 @@ class Study(Schema):
             self.refuse("animate", "a film shows training, and fresh is true: take one of both")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train what is missing, ask, and write the page; returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if {"-h", "--help"} & set(arguments):
-        print(help_text(DOC))
-        return 0
-    return guarded(lambda: run(arguments))
-
-
 def run(arguments: list[str]) -> None:
-    """The program between its arguments and its files."""
+    """Train what is missing, ask, and write the page."""
     one_device_a_core()
     study, rest = own_options(Study, arguments)
     started = time.perf_counter()
@@ -199,4 +190,4 @@ def films(jobs: dict, records: dict) -> dict[str, bytes]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program(run, DOC))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gradients import ask, labelled, quoted
 
-from gru_lab.commandline import compose, guarded, help_text, one_device_a_core, own_options, train
+from gru_lab.commandline import compose, one_device_a_core, own_options, program, train
 from gru_lab.config import Job
 from gru_lab.schema import Schema, Size, UserError
 
@@ -42,17 +42,8 @@ class Ladder(Schema):
             self.refuse("lengths", "it must name lengths from the shortest to the longest, as in [10,20,40]")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Train what is missing and write the page; returns the exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if {"-h", "--help"} & set(arguments):
-        print(help_text(DOC))
-        return 0
-    return guarded(lambda: run(arguments))
-
-
 def run(arguments: list[str]) -> None:
-    """The program between its arguments and its files."""
+    """Train what is missing, ask, and write the page."""
     one_device_a_core()
     options, rest = own_options(Ladder, arguments)
     started = time.perf_counter()
@@ -118,4 +109,4 @@ def run(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(program(run, DOC))

@@ -72,15 +72,16 @@ def main(name: str, action: Callable[[Job], Any], doc: str, argv: Sequence[str] 
         doc: the first lines of `--help`.
         argv: the arguments; those of the process if None.
     """
+    return program(lambda arguments: run_hydra(name, action, compose(name, arguments)[0]), doc, argv)
+
+
+def program(run: Callable[[list[str]], None], doc: str, argv: Sequence[str] | None = None) -> int:
+    """`run(arguments)`, or the help if they ask for it; returns the exit status. For `doc` and `argv` see `main`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if {"-h", "--help"} & set(arguments):
         print(help_text(doc))
         return 0
-
-    def command() -> None:
-        run_hydra(name, action, compose(name, arguments)[0])
-
-    return guarded(command)
+    return guarded(lambda: run(arguments))
 
 
 def guarded(command: Callable[[], None]) -> int:

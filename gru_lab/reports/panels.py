@@ -32,7 +32,6 @@ class Axes(NamedTuple):
     x: str
     y: str
     log: bool = True
-    log_x: bool = False
     floor: float | None = None  # the lowest value shown, in place of what is found
 
 
@@ -81,10 +80,7 @@ def two_panels(
                 panel.set_ylim(edge, 2 * drawn.max())
             elif axes.floor is not None:
                 panel.set_ylim(bottom=edge)
-            if axes.log_x:
-                panel.set_xscale("log")
-            else:
-                panel.set_xlim(left=0)
+            panel.set_xlim(left=0)
             panel.set(title=WHEN[when], xlabel=axes.x)
         panels[0].set_ylabel(axes.y)
         page.suptitle(f"{title}\nline: median; band: range of the seeds", fontsize=8)

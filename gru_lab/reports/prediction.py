@@ -29,10 +29,6 @@ class Correlation(NamedTuple):
     runs: int
     members: int
 
-    def __str__(self) -> str:
-        """`-0.61 [-0.80, -0.20] (18 runs, 180 members)`."""
-        return f"{self.rho:.2f} [{self.low:.2f}, {self.high:.2f}] ({self.runs} runs, {self.members} members)"
-
 
 def rank_correlation(tasks: Mapping[str, Sequence[Run]], seed: int = 0) -> Correlation:
     """Spearman's rho between what was known and the updates to solve, within tasks.

@@ -20,8 +20,8 @@ from gru_lab.runs.folder import RunFolder
 from gru_lab.schema import UserError
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.live import measurement
-from gru_lab.training.population import stack
-from gru_lab.training.train import MemberState, Program, make_program
+from gru_lab.training.population import begin
+from gru_lab.training.train import Program, make_program
 
 
 class Asked(NamedTuple):
@@ -60,7 +60,7 @@ def diagnose(experiment: Experiment, sweep: str | Path | None, asked: Mapping[st
             found[name] = kept
     if missing:
         program = make_program(experiment)
-        members = {"initial": _fresh(experiment, program).params}
+        members = {"initial": begin(experiment.population, program.init).params}
         if folder is not None:
             members["trained"] = _trained(experiment, program, folder)
         for name, one in missing.items():
@@ -100,17 +100,11 @@ def _read(path: Path) -> dict[str, dict[str, np.ndarray]] | None:
     return found
 
 
-def _fresh(experiment: Experiment, program: Program) -> MemberState:
-    population = experiment.population
-    seeds = range(population.first_seed, population.first_seed + population.seeds)
-    return stack([program.init(jax.random.key(seed)) for seed in seeds])
-
-
 def _trained(experiment: Experiment, program: Program, path: Path) -> Any:
-    """The best parameters of every member; NaN where it diverged."""
+    """The parameters with the best validation result of every member."""
     if not (path / "record.json").exists():
         raise UserError(f"{path} holds no record.json: train this experiment first")
-    state = RunFolder(path).load_checkpoint(jax.eval_shape(lambda: _fresh(experiment, program)))
+    state = RunFolder(path).load_checkpoint(jax.eval_shape(lambda: begin(experiment.population, program.init)))
     if state is None:
         raise UserError(f"{path} holds no checkpoint.safetensors: delete the folder and train this experiment again")
     return jax.tree.map(jnp.asarray, state.best_params)

@@ -22,6 +22,16 @@ def stack(members: list[Member]) -> Member:
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
 
 
+def seeds(population: Population) -> range:
+    """The seeds of the members."""
+    return range(population.first_seed, population.first_seed + population.seeds)
+
+
+def begin(population: Population, init: Callable[[Any], Member]) -> Member:
+    """All members as they begin."""
+    return stack([init(jax.random.key(seed)) for seed in seeds(population)])
+
+
 def together(members: Member) -> Member:
     """All members on the first device."""
     return jax.device_put(members, jax.devices()[0])

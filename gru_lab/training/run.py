@@ -19,7 +19,7 @@ from gru_lab.runs.record import Member, Record, Status
 from gru_lab.runs.tracking import Silent, Tracker
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.live import entry, measurement, scalars
-from gru_lab.training.population import compiled, stack
+from gru_lab.training.population import begin, compiled, seeds
 from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
 
 FLOW_BATCH = 64
@@ -57,8 +57,7 @@ def run(
 def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Record:
     training, population = experiment.training, experiment.population
     program = make_program(experiment)
-    seeds = range(population.first_seed, population.first_seed + population.seeds)
-    members = stack([program.init(jax.random.key(seed)) for seed in seeds])
+    members = begin(population, program.init)
     initial = members.params
     if (saved := folder.load_checkpoint(members)) is not None:
         members = jax.tree.map(jnp.asarray, saved)
@@ -95,7 +94,7 @@ def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Recor
     tested = real(_test(experiment, program, state))
     folder.save_json("gradient_flow.json", _gradient_flow(experiment, program, initial, state.best_params))
     per_update = float(np.median(seconds)) if seconds else None
-    results = tuple(_member(seed, n, state, tested, per_update) for n, seed in enumerate(seeds))
+    results = tuple(_member(seed, n, state, tested, per_update) for n, seed in enumerate(seeds(population)))
     status: Status = "diverged" if all(member.status == "diverged" for member in results) else "finished"
     return _record(experiment, results, compile_seconds, status)
 
