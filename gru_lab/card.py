@@ -146,14 +146,13 @@ def methods(cell: Any) -> Iterator[str]:
 
     shapes = jax.eval_shape(lambda key: cell.init(key, 2), jax.random.key(0))
     xs = jax.ShapeDtypeStruct((1, 4, 2), "float32")
-    for name in recurrence.__all__:
-        method = getattr(recurrence, name)
-        if isinstance(method, type) and issubclass(method, recurrence.Method) and method is not recurrence.Method:
-            try:
-                jax.eval_shape(lambda p, x, method=method: recurrence.unroll(cell, p, x, method=method()), shapes, xs)
-                yield f"  {name}()"
-            except UserError as why:
-                yield f"  not with {name}(): {why}"
+    for name in recurrence.names():
+        method = recurrence.create(name)
+        try:
+            jax.eval_shape(lambda p, x, method=method: recurrence.unroll(cell, p, x, method=method), shapes, xs)
+            yield f"  {type(method).__name__}()"
+        except UserError as why:
+            yield f"  not with {type(method).__name__}(): {why}"
 
 
 def conversions(cell: Any) -> Iterator[str]:

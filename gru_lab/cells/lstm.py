@@ -93,14 +93,22 @@ class LSTM(GatedCell):
         return (zeros,) * (2 + (len(self._gates) if self.gate_recurrence else 0))
 
     def gate_values(self, params: Params, state: Any, x: Float[Array, " I"]) -> dict[str, Array]:
-        """The gates i and f; o needs c' and is made in `step`."""
-        one = jnp.ones_like(state[1])
-        i = self._gate("i", params, state, x, state[1]) if self.input_gate else one
+        """The gates i, f and o; ones for a gate that is not there."""
+        return self._gates_and_cell(params, state, x)[0]
+
+    def _gates_and_cell(self, params: Params, state: Any, x: Array) -> tuple[dict[str, Array], Array]:
+        """All gates, and c', which o sees."""
+        p, (h, c, *_), one = params, state, jnp.ones_like(state[1])
+        i = self._gate("i", params, state, x, c) if self.input_gate else one
         if self.forget_gate == "learned":
-            f = self._gate("f", params, state, x, state[1])
+            f = self._gate("f", params, state, x, c)
         else:
             f = one if self.forget_gate == "none" else 1 - i
-        return {"i": i, "f": f}
+        g = x @ p["W_g"] + h @ p["U_g"] + p["b_g"]
+        g = jnp.tanh(g) if self.input_squash else g
+        c = f * c + i * g
+        o = self._gate("o", params, state, x, c) if self.output_gate else one
+        return {"i": i, "f": f, "o": o}, c
 
     def _gate(self, g: str, params: Params, state: Any, x: Array, seen: Array) -> Array:
         p, (h, _, *before) = params, state
@@ -113,14 +121,9 @@ class LSTM(GatedCell):
 
     def step(self, params: Params, state: Any, x: Float[Array, " I"]) -> Any:
         """One step of the equations above."""
-        p, (h, c, *_) = params, state
-        gate = self.gate_values(params, state, x)
-        g = x @ p["W_g"] + h @ p["U_g"] + p["b_g"]
-        g = jnp.tanh(g) if self.input_squash else g
-        c = gate["f"] * c + gate["i"] * g
-        gate["o"] = self._gate("o", params, state, x, c) if self.output_gate else jnp.ones_like(c)
+        gate, c = self._gates_and_cell(params, state, x)
         h = gate["o"] * (jnp.tanh(c) if self.output_squash else c)
-        return (h, c, *(gate[one] for one in self._gates)) if self.gate_recurrence else (h, c)
+        return (h, c, *(gate[letter] for letter in self._gates)) if self.gate_recurrence else (h, c)
 
     def read(self, state: Any) -> Float[Array, " H"]:
         """The output h; c stays inside."""

@@ -54,9 +54,10 @@ class SLSTM(GatedCell):
         return i, f if self.forget == "exp" else log_sigmoid(f)
 
     def gate_values(self, params: Params, state: Any, x: Float[Array, " I"]) -> dict[str, Array]:
-        """The gates before stabilisation: i = exp(i~), f = exp(l)."""
-        i, l = self._log_gates(params, state[0], x)  # noqa: E741
-        return {"i": jnp.exp(i), "f": jnp.exp(l)}
+        """The gates, i and f before stabilisation: i = exp(i~), f = exp(l)."""
+        p, h = params, state[0]
+        i, l = self._log_gates(params, h, x)  # noqa: E741
+        return {"i": jnp.exp(i), "f": jnp.exp(l), "o": sigmoid(x @ p["W_o"] + h @ p["U_o"] + p["b_o"])}
 
     def step(self, params: Params, state: Any, x: Float[Array, " I"]) -> Any:
         """One step of the equations above."""
@@ -118,9 +119,10 @@ class MLSTM(GatedCell):
         return zeros, jnp.zeros((self.hidden,) * 2, zeros.dtype), zeros, jnp.full((), -1e30, zeros.dtype)
 
     def gate_values(self, params: Params, state: Any, x: Float[Array, " I"]) -> dict[str, Array]:
-        """The gates before stabilisation, the same for all units."""
+        """The gates, i and f before stabilisation and the same for all units."""
         p, one = params, jnp.ones_like(state[0])
-        return {"i": one * jnp.exp(x @ p["w_i"] + p["b_i"]), "f": one * sigmoid(x @ p["w_f"] + p["b_f"])}
+        i, f = one * jnp.exp(x @ p["w_i"] + p["b_i"]), one * sigmoid(x @ p["w_f"] + p["b_f"])
+        return {"i": i, "f": f, "o": sigmoid(x @ p["W_o"] + p["b_o"])}
 
     def step(self, params: Params, state: Any, x: Float[Array, " I"]) -> Any:
         """One step of the equations above."""

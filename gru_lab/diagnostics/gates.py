@@ -32,12 +32,12 @@ def gate_values(
     NaN at padded steps. Raises `UserError` if the cell has no gates.
     """
     gating = gated(cell)
-    _, _, seen = unroll(cell, params, xs, lengths=lengths, trace=True)
+    _, _, states = unroll(cell, params, xs, lengths=lengths, states=True)
     initial = jax.tree.map(jnp.asarray, cell.initial_state(params))
     before = jax.tree.map(
         lambda first, after: jnp.concatenate([jnp.broadcast_to(first, after[:, :1].shape), after[:, :-1]], axis=1),
         initial,
-        seen["state"],
+        states,
     )
 
     def one(state: State, x: Array) -> dict[str, Array]:

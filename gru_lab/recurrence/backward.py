@@ -27,7 +27,7 @@ class Backward:
     inputs that a gradient is `wanted` of, and the other operands of those equations.
     """
 
-    def __init__(self, step: Split, wanted: Sequence[int], fused: bool, keep: str) -> None:
+    def __init__(self, step: Split, wanted: Sequence[int], fused: bool, store: str) -> None:
         self.step, self.wanted = step, wanted
         uses = [*step.part(Colour.BULK), *step.part(Colour.LOOP)]
         self.uses = [eqn for eqn in uses if any(map(self._is_weight, eqn.invars))]
@@ -58,9 +58,9 @@ class Backward:
         stored_like = [*state_like, *inputs_like]
         self.split = Split(backward, once_like, stored_like, d_like, len(d_like), fused, exposed=states)
         self.after = self.split.exposed
-        self._choose_stored(keep)
+        self._choose_stored(store)
 
-    def _choose_stored(self, keep: str) -> None:
+    def _choose_stored(self, store: str) -> None:
         """What the forward loop keeps, beside the states, so that little is left to compute again."""
         split = self.split
         bulk = split.part(Colour.BULK)
@@ -74,7 +74,7 @@ class Backward:
         def again(eqn: JaxprEqn, from_free: bool) -> bool:
             return eqn.primitive.name in CHEAP or (from_free and eqn.primitive.name in ("tanh", "logistic", "exp"))
 
-        self.stored = split.frontier([*split.crossing, *split.early], free, again)[0] if keep == "gates" else []
+        self.stored = split.frontier([*split.crossing, *split.early], free, again)[0] if store == "gates" else []
         forward = live(bulk, [*self.after, *self.stored])
         read = [a for eqn in forward if eqn.outvars[0] in from_state for a in eqn.invars if isinstance(a, Var)]
         self._hoisted = [var for var in dict.fromkeys(read) if var in from_inputs]

@@ -1,4 +1,4 @@
-"""What `unroll` refuses, each in one sentence, before anything compiles."""
+"""The checks of `unroll`: each refuses in one sentence, before anything compiles."""
 
 import itertools
 from typing import Any
@@ -26,7 +26,7 @@ def check_lengths(lengths: Array | None, batch: int, time: int) -> None:
         return
     if jnp.shape(lengths) != (batch,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise UserError(
-            f"lengths is {lengths.dtype}{list(jnp.shape(lengths))}: it must be {batch} whole numbers, one a sequence"
+            f"lengths is {lengths.dtype}{list(jnp.shape(lengths))}: it must be {batch} whole numbers, one per sequence"
         )
     numbers = known(lengths)
     wrong = [] if numbers is None else [n for n in numbers.tolist() if not 0 <= n <= time]
@@ -34,13 +34,10 @@ def check_lengths(lengths: Array | None, batch: int, time: int) -> None:
         raise UserError(f"lengths has {wrong[0]}: each must be from 0 to {time}, the number of steps in xs")
 
 
-def check_resets(resets: Array | None, batch: int, time: int) -> None:
-    """`resets` is (batch, time), true or false."""
-    if resets is not None and (jnp.shape(resets) != (batch, time) or resets.dtype != bool):
-        raise UserError(
-            f"resets is {resets.dtype}{list(jnp.shape(resets))}: it must be bool[{batch}, {time}], "
-            "true where a new sequence begins"
-        )
+def check_mask(name: str, mask: Array | None, batch: int, time: int, meaning: str) -> None:
+    """A mask is (batch, time), true or false."""
+    if mask is not None and (jnp.shape(mask) != (batch, time) or mask.dtype != bool):
+        raise UserError(f"{name} is {mask.dtype}{list(jnp.shape(mask))}: it must be bool[{batch}, {time}], {meaning}")
 
 
 def check_state(state: State, initial: State, batch: int) -> None:

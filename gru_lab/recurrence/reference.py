@@ -6,19 +6,33 @@ from typing import Any
 import jax
 from jax import lax
 
-from gru_lab.recurrence.method import Method, Read, Step
+from gru_lab.recurrence.method import Method, Read, Step, register, with_masks
 from gru_lab.typing import Array, Params, State
 
 
+@register("reference")
 @dataclass(frozen=True)
 class Reference(Method):
     """`jax.lax.scan` over the step, mapped over the batch: what the other methods are tested against."""
 
-    def run(self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool) -> tuple[State, Array]:
+    def run(
+        self,
+        step: Step,
+        read: Read,
+        params: Params,
+        state: State,
+        xs: Any,
+        *,
+        mask: Array | None = None,
+        resets: Array | None = None,
+        initial: State | None = None,
+        reverse: bool = False,
+    ) -> tuple[State, Any]:
         """See `Method.run`."""
+        step, params, xs = with_masks(step, params, xs, mask, resets, initial)
         batched_step, batched_read = jax.vmap(step, (None, 0, 0)), jax.vmap(read)
 
-        def advance(state: State, x: Any) -> tuple[State, Array]:
+        def advance(state: State, x: Any) -> tuple[State, Any]:
             state = batched_step(params, state, x)
             return state, batched_read(state)
 

@@ -53,7 +53,7 @@ def report(cell: Cell, params: Params, inputs: int, batch: int) -> str:
         "",
         f"products in the loop: {_products(loop)} forward, {_products(back)} backward",
         f"stored for the backward pass, beside the states: {len(backward.stored)} arrays, {_size(per_step)} a step "
-        f"(keep='states': none)",
+        f"(store='states': none)",
     ]
     for title, eqns in (("forward", [*split.part(Colour.BULK), *loop]), ("backward, in the loop", back)):
         flops, moved = sum(map(_flops, eqns)), sum(_bytes(v) for eqn in eqns for v in eqn.outvars)

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -14,8 +14,8 @@ from jax.custom_derivatives import SymbolicZero
 from gru_lab.recurrence.backward import Backward, replaced
 from gru_lab.recurrence.blocks import cut, join, scan_blocks
 from gru_lab.recurrence.equations import CannotSplit, inexact
-from gru_lab.recurrence.lowering import Lowering, choose
-from gru_lab.recurrence.method import Method, Read, Step
+from gru_lab.recurrence.layout import Layout, choose
+from gru_lab.recurrence.method import Method, Read, Step, register, with_masks
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.split import Split, visible
 from gru_lab.schema import Size
@@ -24,6 +24,7 @@ from gru_lab.typing import Array, Params, State
 Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
+@register("sequential")
 @dataclass(frozen=True)
 class Sequential(Method):
     """`lax.scan` over the part of the step that needs the state; everything else for many time steps at once.
@@ -32,48 +33,91 @@ class Sequential(Method):
     again for a block of steps at once, and every weight gradient is one product over time and batch.
     A step with side effects cannot be split: it runs as `Reference()`, with a warning that says why.
 
-    Fields:
+    Attributes:
         unroll: how many steps the compiled loop takes at a time (as in `lax.scan`).
-        remat_every: store the state only every so many steps, and run forward again from there in the backward
-            pass: memory O(T/k + k) instead of O(T), for a third more time.
-        lowering: how the work is laid out for the hardware (see `lowering.py`); `auto` chooses by backend and size.
-        keep: what the forward pass stores for the backward pass: the gates, or only the states, from which the gates
-            are computed again: less memory, a little more time; `auto` keeps gates of short sequences.
+        store: what the forward pass keeps of every step for the backward pass: the gates, or only the states, from
+            which the gates are computed again: less memory, a little more time; `auto` keeps the gates of short
+            sequences.
+        remat_every: keep the state of every so many steps and nothing else, and run forward again from there in the
+            backward pass: memory O(T/k + k) instead of O(T), for a third more time. It says what is kept, so it goes
+            with `store="auto"` alone.
     """
 
     unroll: Size = 1
+    store: Literal["auto", "gates", "states"] = "auto"
     remat_every: Size | None = None
-    lowering: Literal["auto", "fused", "separate"] = "auto"
-    keep: Literal["auto", "gates", "states"] = "auto"
 
-    def run(self, step: Step, read: Read, params: Params, state: State, xs: Any, reverse: bool) -> tuple[State, Array]:
+    def check(self) -> None:
+        """`store` must be `auto` where `remat_every` is set."""
+        if self.remat_every is not None and self.store != "auto":
+            self.refuse("store", f"it must be 'auto' with remat_every={self.remat_every}, which says what is kept")
+
+    def run(
+        self,
+        step: Step,
+        read: Read,
+        params: Params,
+        state: State,
+        xs: Any,
+        *,
+        mask: Array | None = None,
+        resets: Array | None = None,
+        initial: State | None = None,
+        reverse: bool = False,
+    ) -> tuple[State, Any]:
         """See `Method.run`."""
+        time, batch = jax.tree.leaves(xs)[0].shape[:2]
+        layout = replace(choose(self.store, time, batch, self.remat_every), unroll=self.unroll)
+        masks = {"mask": mask, "resets": resets, "initial": initial, "reverse": reverse}
+        return LaidOut(layout=layout).run(step, read, params, state, xs, **masks)
+
+
+@dataclass(frozen=True)
+class LaidOut(Method):
+    """`Sequential` with the layout chosen by the caller: for tests, and for measurements of layouts."""
+
+    layout: Layout = Layout()
+
+    def run(
+        self,
+        step: Step,
+        read: Read,
+        params: Params,
+        state: State,
+        xs: Any,
+        *,
+        mask: Array | None = None,
+        resets: Array | None = None,
+        initial: State | None = None,
+        reverse: bool = False,
+    ) -> tuple[State, Any]:
+        """See `Method.run`."""
+        plain = (step, read, params, state, xs)
+        step, params, xs = with_masks(step, params, xs, mask, resets, initial)
         (weights, weights_tree), (leaves, state_tree) = jax.tree.flatten(params), jax.tree.flatten(state)
         inputs, inputs_tree = jax.tree.flatten(xs)
-        plan = choose(self.lowering, self.keep, inputs)
 
         def flat_step(weights: Arrays, inputs: Arrays, leaves: Arrays) -> Arrays:
             trees = zip((weights_tree, state_tree, inputs_tree), (weights, leaves, inputs), strict=True)
             return jax.tree.leaves(jax.vmap(step, (None, 0, 0))(*(jax.tree.unflatten(*pair) for pair in trees)))
 
         try:
-            split = Split(flat_step, weights, _one(inputs), leaves, len(leaves), plan.fused)
+            split = Split(flat_step, weights, _one(inputs), leaves, len(leaves), self.layout.fuse)
         except CannotSplit as why:
             warnings.warn(f"this step runs as plain lax.scan: {why}", stacklevel=3)
-            return Reference().run(step, read, params, state, xs, reverse)
+            return Reference().run(*plain, mask=mask, resets=resets, initial=initial, reverse=reverse)
 
         seen, look = visible(read, jax.tree.map(lambda leaf: _one([leaf])[0], state))
-        loop = _Loop(self, plan, split, tuple(seen), reverse)
+        loop = _Loop(self.layout, split, tuple(seen), reverse)
         final, states = _recur(loop, split.once(weights), inputs, leaves)  # pyright: ignore[reportGeneralTypeIssues]
         return jax.tree.unflatten(state_tree, final), jax.vmap(jax.vmap(look))(states)
 
 
 @dataclass(frozen=True, eq=False)
 class _Loop:
-    """What is fixed before the loop runs: the method, the split step, the state leaves that are read, the direction."""
+    """What is fixed before the loop runs: the layout, the split step, the state leaves that are read, the direction."""
 
-    method: Sequential
-    plan: Lowering
+    layout: Layout
     split: Split
     seen: tuple[int, ...]
     reverse: bool
@@ -82,23 +126,23 @@ class _Loop:
     def backward(self, wanted: tuple[int, ...]) -> Backward:
         """The step backwards, with the gradients of those inputs."""
         if wanted not in self._backward:
-            self._backward[wanted] = Backward(self.split, wanted, self.plan.fused, self.plan.keep)
+            self._backward[wanted] = Backward(self.split, wanted, self.layout.fuse, self.layout.store)
         return self._backward[wanted]
 
     def scan(self, body: Callable, carry: Any, xs: Any, like: Arrays, backwards: bool = False) -> tuple[Any, Any]:
         """`lax.scan` over as many steps as `like` has, in the loop's direction or against it."""
         reverse, time = self.reverse != backwards, like[0].shape[0]
-        return lax.scan(body, carry, xs, length=time, reverse=reverse, unroll=self.method.unroll)
+        return lax.scan(body, carry, xs, length=time, reverse=reverse, unroll=self.layout.unroll)
 
     def forward(self, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arrays, Arrays]:
         """The final state, and over time those of its leaves that are read."""
 
         def advance(before: Arrays, crossing: Arrays) -> tuple[Arrays, Arrays]:
-            crossing = crossing if self.plan.hoist else self.split.bulk(once, crossing)[0]
+            crossing = crossing if self.layout.hoist else self.split.bulk(once, crossing)[0]
             after, _ = self.split.loop(once, crossing, before)
             return after, [after[i] for i in self.seen]
 
-        return self.scan(advance, state, self.hoisted(once, inputs) if self.plan.hoist else inputs, inputs)
+        return self.scan(advance, state, self.hoisted(once, inputs) if self.layout.hoist else inputs, inputs)
 
     def hoisted(self, once: Arrays, inputs: Arrays) -> Arrays:
         """What the loop reads of the inputs, for all steps at once."""
@@ -120,7 +164,7 @@ def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any
     wanted = [x.perturbed and inexact(x.value) for x in inputs]
     once, inputs, state = ([x.value for x in xs] for xs in (once, inputs, state))
     shape = [() if want else None for want in wanted]  # the structure tells the way back what is wanted
-    if loop.method.remat_every is None:
+    if not loop.layout.remat:
         backward = loop.backward(tuple(i for i, want in enumerate(wanted) if want))
         final, (before, stored) = _forward_keeping(loop, backward, once, inputs, state)
         seen = [loop.after(before[i], final[i]) for i in loop.seen]
@@ -130,7 +174,7 @@ def _recur_forward(loop: _Loop, once: Any, inputs: Any, state: Any) -> tuple[Any
         after, seen = loop.forward(once, inputs, state)
         return after, (state, seen)
 
-    parts = cut(inputs, loop.method.remat_every, loop.reverse)
+    parts = cut(inputs, loop.layout.block, loop.reverse)
     final, outs = scan_blocks(block, state, parts, reverse=loop.reverse, rest_first=False)
     starts, seen = ([None if part is None else part[k] for part in outs] for k in (0, 1))
     return _settled((final, join(seen, loop.reverse))), (once, inputs, final, starts, shape)
@@ -146,7 +190,7 @@ def _forward_keeping(
         after, stored = backward.step_forward(known_once, *inputs, before)
         return after, (before, stored)
 
-    hoisted = jax.vmap(backward.hoist, (None, 0))(known_once, inputs) if loop.plan.hoist else []
+    hoisted = jax.vmap(backward.hoist, (None, 0))(known_once, inputs) if loop.layout.hoist else []
     return loop.scan(advance, state, (inputs, hoisted), inputs)
 
 
@@ -156,16 +200,16 @@ def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) ->
     wanted = tuple(i for i, want in enumerate(shape) if want is not None)
     backward = loop.backward(wanted)
     smooth = backward.smooth
-    seen = [(i, d) for i, d in zip(loop.seen, d_seen, strict=True) if not isinstance(d, SymbolicZero)]
+    pairs = zip(loop.seen, d_seen, strict=True)
+    seen = [(i, d) for i, d in pairs if i in smooth and not isinstance(d, SymbolicZero)]
     places, d_seen = [smooth.index(i) for i, _ in seen], [d for _, d in seen]
     known_once = backward.split.once(once)
-    remat = loop.method.remat_every
 
     def block(carry: Any, steps: Any) -> tuple[Any, Arrays]:
         """Backwards through some steps: everything but the cotangent of the state for all of them at once."""
         d_state, d_once, final = carry
         inputs, d_seen, memory = steps
-        if remat is not None:
+        if loop.layout.remat:
             final, memory = _forward_keeping(loop, backward, once, inputs, memory)
         before, stored = memory
         after = [loop.after(b, f) for b, f in zip(before, final, strict=True)]
@@ -186,9 +230,9 @@ def _recur_backward(loop: _Loop, residuals: Any, cotangents: tuple[Any, Any]) ->
 
     d_state = [jnp.zeros_like(final[i]) if isinstance(d_final[i], SymbolicZero) else d_final[i] for i in smooth]
     d_once = [jnp.zeros_like(value) if inexact(value) else None for value in once]
-    size = remat or loop.plan.block
+    size = loop.layout.block
     inputs_parts, d_seen_parts = (cut(x, size, loop.reverse, like=inputs) for x in (inputs, d_seen))
-    memory_parts = cut(memory, size, loop.reverse, like=inputs) if remat is None else memory
+    memory_parts = memory if loop.layout.remat else cut(memory, size, loop.reverse, like=inputs)
     parts = [None if p[0] is None else p for p in zip(inputs_parts, d_seen_parts, memory_parts, strict=True)]
     carry, outs = scan_blocks(block, (d_state, d_once, final), parts, reverse=not loop.reverse, rest_first=True)
     d_state, d_once, _ = carry

@@ -21,7 +21,6 @@ import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal, Var
 
 from gru_lab.recurrence.equations import Atom, Colour, Taps, colours, evaluate, live, lowered, trace, value_of
-from gru_lab.typing import Array
 
 CHEAP = frozenset(  # primitives that are rather run again than their results written and read
     (
@@ -196,19 +195,19 @@ def _without_slices(equations: list[JaxprEqn], late: list[Var]) -> tuple[list[Va
     return [var for var in late if var not in slices], slices
 
 
-def visible(read: Callable[[Any], Array], state: Any) -> tuple[list[int], Callable[[Sequence[Any]], Array]]:
+def visible(read: Callable[[Any], Any], state: Any) -> tuple[list[int], Callable[[Sequence[Any]], Any]]:
     """The leaves of one example's state that `read` looks at, and `read` as a function of those alone."""
     leaves, tree = jax.tree.flatten(state)
-    closed = jax.make_jaxpr(lambda leaves: read(jax.tree.unflatten(tree, leaves)))(leaves)
-    jaxpr = closed.jaxpr
+    closed, shape = jax.make_jaxpr(lambda leaves: read(jax.tree.unflatten(tree, leaves)), return_shape=True)(leaves)
+    jaxpr, out_tree = closed.jaxpr, jax.tree.structure(shape)
     used = {a for eqn in live(jaxpr.eqns, jaxpr.outvars) for a in eqn.invars if isinstance(a, Var)} | {
         a for a in jaxpr.outvars if not isinstance(a, Literal)
     }
     seen = [i for i, var in enumerate(jaxpr.invars) if var in used] or [0]
 
-    def look(leaves: Sequence[Any]) -> Array:
+    def look(leaves: Sequence[Any]) -> Any:
         env = dict(zip([*jaxpr.constvars, *(jaxpr.invars[i] for i in seen)], [*closed.consts, *leaves], strict=True))
         evaluate(live(jaxpr.eqns, jaxpr.outvars), env)
-        return value_of(env, jaxpr.outvars[0])
+        return jax.tree.unflatten(out_tree, [value_of(env, atom) for atom in jaxpr.outvars])
 
     return seen, look

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from gru_lab.cells import Cell
 from gru_lab.recurrence.method import Method
 from gru_lab.recurrence.sequential import Sequential
-from gru_lab.recurrence.unroll import unroll
+from gru_lab.recurrence.unroll import Masked, unroll
 from gru_lab.schema import UserError
 from gru_lab.typing import Array, Bool, Float, Int, Key, Params, State
 
@@ -23,7 +23,9 @@ def unroll_stack(
     states: Sequence[Sequence[State]] | None = None,
     *,
     lengths: Int[Array, " B"] | None = None,
+    mask: Bool[Array, "B T"] | None = None,
     resets: Bool[Array, "B T"] | None = None,
+    masked_outputs: Masked = "zero",
     dropout: float = 0.0,
     key: Key | None = None,
     method: Method = Sequential(),  # noqa: B008 (frozen)
@@ -32,12 +34,14 @@ def unroll_stack(
 
     Args:
         cell: the cell of every layer.
-        layers: `layers[n]` holds the parameters of layer n, one dictionary a direction. With two directions the
+        layers: `layers[n]` holds the parameters of layer n, one dictionary per direction. With two directions the
             second runs from the last step to the first, and the layer above sees both outputs side by side.
         xs: inputs of the first layer, as in `unroll`.
         states: the states before the first steps, `states[n][direction]`; initial states if None.
         lengths: as in `unroll`; the backward direction begins at each sequence's own last step.
+        mask: as in `unroll`.
         resets: as in `unroll`.
+        masked_outputs: as in `unroll`.
         dropout: the share of outputs that is dropped between two layers, the others scaled by 1 / (1 - dropout)
             (Zaremba 2014, arXiv:1409.2329); nothing is dropped on the way into the first layer or out of the last.
         key: random key of the dropout; nothing is dropped without one, as in evaluation.
@@ -62,8 +66,9 @@ def unroll_stack(
         if n > 0 and key is not None and dropout > 0:
             xs = _dropped(jax.random.fold_in(key, n), xs, dropout)
         starts = [None] * len(layer) if states is None else states[n]
+        masks = {"lengths": lengths, "mask": mask, "resets": resets, "masked_outputs": masked_outputs}
         ran = [
-            unroll(cell, params, xs, start, lengths=lengths, resets=resets, reverse=bool(direction), method=method)
+            unroll(cell, params, xs, start, **masks, reverse=bool(direction), method=method)
             for direction, (params, start) in enumerate(zip(layer, starts, strict=True))
         ]
         finals.append(tuple(final for final, _ in ran))

@@ -1,20 +1,20 @@
 """`unroll`: a cell over a batch of sequences."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-from jax.flatten_util import ravel_pytree
 
 from gru_lab.cells import Cell
-from gru_lab.recurrence.checks import check_lengths, check_params, check_resets, check_state, check_step
-from gru_lab.recurrence.gates import gates
+from gru_lab.recurrence.checks import check_lengths, check_mask, check_params, check_state, check_step
 from gru_lab.recurrence.method import Method
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
-from gru_lab.schema import UserError
+from gru_lab.schema import UserError, checked
 from gru_lab.typing import Array, Bool, Int, Params, State
+
+Masked = Literal["zero", "repeat"]
 
 
 def unroll(
@@ -24,9 +24,12 @@ def unroll(
     state: State | None = None,
     *,
     lengths: Int[Array, " B"] | None = None,
+    mask: Bool[Array, "B T"] | None = None,
     resets: Bool[Array, "B T"] | None = None,
     reverse: bool = False,
-    trace: bool = False,
+    states: bool = False,
+    masked_outputs: Masked = "zero",
+    check_values: bool = False,
     method: Method = Sequential(),  # noqa: B008 (frozen)
 ) -> tuple[Any, ...]:
     """Run a cell over sequences: `final_state, hs = unroll(cell, params, xs)`.
@@ -36,35 +39,34 @@ def unroll(
         params: its parameters, from `cell.init`.
         xs: inputs (batch, time, inputs), or a pytree of arrays that begin with (batch, time).
         state: the state before the first step, leaves (batch, ...); `cell.initial_state` if None.
-        lengths: how many steps of each sequence count. At later steps (padding) the state stays as it is and the
-            output is zero.
-        resets: true where a new sequence begins inside a row: the state is the initial one before that step.
-        reverse: run from the last step to the first; outputs stand where their inputs stand. Segments marked by
-            `resets` stay apart in this direction too.
-        trace: also return what `step` computes on its way.
+        lengths: how many steps of each sequence count: a mask that is false from there on.
+        mask: which steps count. At a masked step, where it is false, the state stays as it is; the input there, NaN
+            included, reaches neither outputs nor gradients. A step counts if `lengths` and `mask` both say so.
+        resets: true where a new sequence begins inside a row: the state is the initial one before that step, also if
+            the step is masked. Segments marked by `resets` stay apart with `reverse` too.
+        reverse: run from the last step to the first; outputs stand where their inputs stand.
+        states: also return the states over time.
+        masked_outputs: the outputs at masked steps: `zero`, or `repeat` for that of the last step that counted (of
+            the state before the first step where none did).
+        check_values: whether to refuse parameters that are not finite. This copies them to the host and waits for
+            them; it is not possible inside `jax.jit`, where it does nothing.
         method: how the steps are run.
 
     Returns:
-        The state after the last step, leaves (batch, ...), and the outputs `hs` (batch, time, outputs). With `trace`
-        also a dictionary of the local variables of `cell.step` (gates, candidates) and of the state after every
-        step, `{"r": (batch, time, hidden), ..., "state": ...}`.
+        The state after the last step, leaves (batch, ...), and the outputs `hs` (batch, time, outputs). With `states`
+        also the states after every step, leaves (batch, time, ...).
 
     Raises:
-        UserError: if an argument does not fit the others or the cell, if a length is not within the sequence, if
-            parameters are not finite (where their values are known), if `cell.step` gives back another structure,
-            shape or dtype than it got, or if forward-mode differentiation is asked of a method that has none.
+        UserError: if an argument does not fit the others or the cell, if a length is not within the sequence (where
+            its value is known), if `cell.step` gives back another structure, shape or dtype than it got, or if
+            forward-mode differentiation is asked of a method that has none.
     """
-    batch, time = _batch_and_time(xs)
-    check_params(params)
-    check_lengths(lengths, batch, time)
-    check_resets(resets, batch, time)
-    initial = jax.tree.map(jnp.asarray, cell.initial_state(params))
-    if state is None:
-        state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (batch, *jnp.shape(leaf))), initial)
-    check_state(state, initial, batch)
-    check_step(cell, params, initial, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), xs))
+    checked("masked_outputs", masked_outputs, Masked)
+    check_lengths(lengths, *_batch_and_time(xs))
+    if check_values:
+        check_params(params)
     try:
-        return _unroll(params, xs, state, lengths, resets, cell=cell, reverse=reverse, trace=trace, method=method)
+        return _unroll(params, xs, state, lengths, mask, resets, cell, reverse, states, masked_outputs, method)
     except TypeError as error:
         if "forward-mode" in str(error) and not isinstance(method, Reference):
             name = type(method).__name__
@@ -75,72 +77,61 @@ def unroll(
         raise
 
 
-@partial(jax.jit, static_argnames=("cell", "reverse", "trace", "method"))
+@partial(jax.jit, static_argnums=tuple(range(6, 11)))
 def _unroll(
     params: Params,
     xs: Any,
-    state: State,
+    state: State | None,
     lengths: Array | None,
+    mask: Array | None,
     resets: Array | None,
-    *,
     cell: Cell,
     reverse: bool,
-    trace: bool,
+    states: bool,
+    masked_outputs: str,
     method: Method,
 ) -> tuple[Any, ...]:
-    """`unroll` after its checks; compiled once for equal shapes, also where the caller compiles nothing."""
+    """`unroll` after its checks of values: traced and compiled once for equal shapes, wherever it is called from.
+
+    The checks of shapes are made here, so that they cost nothing at later calls.
+    """
     batch, time = _batch_and_time(xs)
+    check_mask("mask", mask, batch, time, "false where a step does not count")
+    check_mask("resets", resets, batch, time, "true where a new sequence begins")
+    initial = jax.tree.map(jnp.asarray, cell.initial_state(params))
+    if state is None:
+        state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape)), initial)
+    check_state(state, initial, batch)
+    check_step(cell, params, initial, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), xs))
 
-    # Masks are inputs of a wrapped step, so that a method knows nothing of them.
-    counts = None if lengths is None else jnp.arange(time) < lengths[:, None]
-    if counts is not None:  # whatever stands in the padding, even NaN, must not reach a gradient
-        xs = jax.tree.map(lambda leaf: _padded(leaf, counts), xs)
-    renews = resets
+    if lengths is not None:
+        within = jnp.arange(time) < lengths[:, None]
+        mask = within if mask is None else within & mask
     if resets is not None and reverse:  # seen from behind, a segment begins before the next one's first step
-        renews = jnp.concatenate([resets[:, 1:], jnp.zeros((batch, 1), bool)], axis=1)
+        resets = jnp.concatenate([resets[:, 1:], jnp.zeros((batch, 1), bool)], axis=1)
+    xs = jax.tree.map(partial(_zeroed, mask), xs)
 
-    def step(params: Params, state: State, x: Any) -> State:
-        x, count, renew = x
-        if renew is not None:
-            state = _where(renew, cell.initial_state(params), state)
-        new = cell.step(params, state, x)
-        return new if count is None else _where(count, new, state)
+    def read(state: State) -> tuple[Array, State | None]:
+        return cell.read(state), state if states else None
 
-    time_major = jax.tree.map(lambda leaf: jnp.swapaxes(leaf, 0, 1), (xs, counts, renews))
-    read = (lambda state: ravel_pytree(state)[0]) if trace else cell.read
-    final, outputs = method.run(step, read, params, state, time_major, reverse)
-    hs = jnp.swapaxes(outputs, 0, 1)
-    if not trace:
-        return final, _padded(hs, counts)
-
-    states = jax.vmap(jax.vmap(ravel_pytree(jax.tree.map(lambda leaf: leaf[0], state))[1]))(hs)
-    before = jax.tree.map(partial(_before, reverse), state, states)
-    if renews is not None:
-        initial = jax.vmap(lambda _: cell.initial_state(params))(jnp.arange(batch))
-        before = jax.tree.map(lambda b, i: jnp.where(_wide(renews, b), i[:, None], b), before, initial)
-    seen = gates(cell, params, before, xs)
-    hs, seen = jax.vmap(jax.vmap(cell.read))(states), seen | {"state": states}
-    return final, _padded(hs, counts), jax.tree.map(lambda leaf: _padded(leaf, counts), seen)
+    xs, mask_TB, resets_TB = jax.tree.map(_swapped, (xs, mask, resets))
+    masks = {"mask": mask_TB, "resets": resets_TB, "initial": initial, "reverse": reverse}
+    final, over_time = method.run(cell.step, read, params, state, xs, **masks)
+    hs, states_BT = jax.tree.map(_swapped, over_time)
+    hs = _zeroed(mask, hs) if masked_outputs == "zero" else hs
+    return (final, hs, states_BT) if states else (final, hs)
 
 
-def _padded(leaf: Array, counts: Array | None) -> Array:
-    """Zero where a step does not count."""
-    return leaf if counts is None else jnp.where(_wide(counts, leaf), leaf, jnp.zeros_like(leaf))
+def _swapped(leaf: Array) -> Array:
+    """Between batch-major and time-major."""
+    return jnp.swapaxes(leaf, 0, 1)
 
 
-def _wide(mask: Array, leaf: Array) -> Array:
-    """A mask (batch, time) with as many axes as `leaf` (batch, time, ...)."""
-    return mask.reshape(*mask.shape, *(1,) * (leaf.ndim - 2))
-
-
-def _before(reverse: bool, start: Array, after: Array) -> Array:
-    """The state before each step (batch, time, ...), from the first one and those after each."""
-    start = start[:, None]
-    return jnp.concatenate([after[:, 1:], start] if reverse else [start, after[:, :-1]], axis=1)
-
-
-def _where(condition: Array, new: State, old: State) -> State:
-    return jax.tree.map(lambda n, o: jnp.where(condition, n, o), new, old)
+def _zeroed(mask: Array | None, leaf: Array) -> Array:
+    """Zero at masked steps; random keys, which are never NaN, stay as they are."""
+    if mask is None or jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return leaf
+    return jnp.where(mask.reshape(*mask.shape, *(1,) * (leaf.ndim - 2)), leaf, jnp.zeros_like(leaf))
 
 
 def _batch_and_time(xs: Any) -> tuple[int, int]:

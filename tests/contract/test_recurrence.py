@@ -9,6 +9,8 @@ import pytest
 
 from gru_lab import cells, unroll
 from gru_lab.recurrence import Reference, Sequential
+from gru_lab.recurrence.layout import Layout
+from gru_lab.recurrence.sequential import LaidOut
 
 BATCH, TIME, INPUTS, HIDDEN = 3, 7, 2, 4
 VARIANTS = [  # the LSTM with peepholes has most to split; the others take minutes and tell the same
@@ -17,10 +19,10 @@ VARIANTS = [  # the LSTM with peepholes has most to split; the others take minut
     pytest.param("rnn", {"nonlinearity": "relu"}, marks=pytest.mark.slow),
 ]
 METHODS = [
-    Sequential(keep="gates"),
-    Sequential(keep="states", lowering="separate"),
+    Sequential(store="gates"),
+    LaidOut(Layout(fuse=False, store="states", block=3)),
     Sequential(remat_every=3),
-    Sequential(unroll=2, keep="gates", lowering="separate"),
+    LaidOut(Layout(fuse=False, hoist=True, unroll=2)),
 ]
 
 

@@ -120,21 +120,28 @@ def test_long_sequences_fit_with_remat():
         program = jax.jit(jax.grad(mean)).lower(params, xs).compile()
         return program.memory_analysis().temp_size_in_bytes
 
-    some, all_ = temporaries(Sequential(remat_every=316)), temporaries(Sequential(keep="gates"))
+    some, all_ = temporaries(Sequential(remat_every=316)), temporaries(Sequential(store="gates"))
     assert some < 2**30 and some < all_ / 2
 
 
+@pytest.mark.parametrize("method", [Sequential(), Sequential(remat_every=4), Reference()], ids=str)
 @pytest.mark.parametrize("reverse", [False, True])
-def test_trace_shows_the_gates_of_the_paper(float64, reverse):
-    params, xs = problem()
-    lengths, resets = jnp.array([6, 4]), jnp.zeros((2, 6), bool).at[0, 2].set(True)
-    options = {"lengths": lengths, "resets": resets, "reverse": reverse}
-    final, hs, seen = unroll(GRU, params, xs, trace=True, **options)
-    assert gap((final, hs), unroll(GRU, params, xs, **options)) < 1e-12
-    assert {"r", "z", "n", "state"} <= seen.keys()
-    assert seen["z"].shape == (2, 6, 4) and not seen["z"][1, 4:].any()
-    start = -1 if reverse else 0  # where the state before the step is zero
-    np.testing.assert_allclose(hs[0, start], ((1 - seen["z"]) * seen["n"])[0, start], atol=1e-12)
+def test_states_over_time_are_those_of_a_loop(float64, reverse, method):
+    """Of a state of two parts of which only the first is read, with gradients into both."""
+    cell = cells.create("lstm", hidden=4)
+    params, xs = problem(cell=cell)
+    final, hs, states = unroll(cell, params, xs, states=True, reverse=reverse, method=method)
+    assert gap((final, hs), unroll(cell, params, xs, reverse=reverse)) < 1e-12
+    for b in range(2):
+        state = cell.initial_state(params)
+        for t in reversed(range(6)) if reverse else range(6):
+            state = cell.step(params, state, xs[b, t])
+            assert gap(tuple(leaf[b, t] for leaf in states), state) < 1e-12
+
+    def loss(params, method):
+        return sum(jnp.sin(leaf).sum() for leaf in unroll(cell, params, xs, states=True, method=method)[2])
+
+    assert gap(jax.grad(loss)(params, method), jax.grad(loss)(params, Reference())) < 1e-10
 
 
 class TestWrappers:
@@ -269,15 +276,9 @@ class TestStacks:
             unroll_stack(GRU, layers, problem()[1], **options)
 
 
-def test_parameters_that_are_not_finite_are_named():
+def test_parameters_that_are_not_finite_are_named_on_request():
     params, xs = problem()
+    wrong = params | {"U_r": params["U_r"].at[0, 0].set(jnp.nan)}
     with pytest.raises(UserError, match=r"params.U_r has values that are not finite"):
-        unroll(GRU, params | {"U_r": params["U_r"].at[0, 0].set(jnp.nan)}, xs)
-
-
-def test_padding_of_nan_reaches_nothing(float64):
-    params, xs = problem()
-    padded = xs.at[1, 2:].set(jnp.nan)
-    lengths = jnp.array([6, 2])
-    found = jax.grad(lambda p, x: unroll(GRU, p, x, lengths=lengths)[1].sum(), (0, 1))(params, padded)
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
+        unroll(GRU, wrong, xs, check_values=True)
+    assert jnp.isnan(unroll(GRU, wrong, xs)[0]).any(), "nothing is looked at unless asked for"

@@ -1,4 +1,4 @@
-"""Gates over time, step by step by hand; time scales against chrono initialisation, saturation against counting."""
+"""Gates over time, by hand and as Keras computes them; time scales against chrono, saturation against counting."""
 
 import jax
 import jax.numpy as jnp
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gru_lab import cells
+from gru_lab.cells.initializers import GatedCell
 from gru_lab.diagnostics import Gates, Layer, chrono_time_scales, gate_values, saturation, time_scales
 from gru_lab.schema import UserError
 
@@ -27,6 +28,50 @@ def test_gates_are_those_of_the_steps_by_hand(name, float64):
             np.testing.assert_allclose(found["retention"][b, t], cell.retention(params, state, xs[b, t]), rtol=1e-9)
             state = cell.step(params, state, xs[b, t])
         assert all(jnp.isnan(value[b, length:]).all() for value in found.values()), "padding has no gates"
+
+
+@pytest.mark.parametrize(("name", "layout", "order"), [("lstm", "ifgo", "ifo"), ("gru", "zrn", "zr")])
+def test_gates_are_those_of_keras(name, layout, order):
+    """Keras's cell, one step after the other, with a recurrent activation that notes what it gives."""
+    keras = pytest.importorskip("keras")
+    noted = []
+
+    def noting(a):
+        noted.append(np.asarray(keras.activations.sigmoid(a)))
+        return noted[-1]
+
+    cell = cells.create(name, hidden=4)
+    params = cell.init(jax.random.key(0), 2)
+    params = {n: p + 0.5 * jax.random.normal(jax.random.key(i), p.shape) for i, (n, p) in enumerate(params.items())}
+    kernel, recurrent, bias = (np.concatenate([params[f"{w}_{g}"] for g in layout], -1) for w in "WUb")
+    if name == "gru":
+        bias = np.stack([bias, np.concatenate([np.zeros(8, "float32"), params["b_hn"]])])
+    other = {"lstm": keras.layers.LSTMCell, "gru": keras.layers.GRUCell}[name](4, recurrent_activation=noting)
+    other.build((2, 2))
+    other.set_weights([kernel, recurrent, bias])
+    xs = jax.random.normal(jax.random.key(1), (2, TIME, 2))
+    noted.clear()
+    states = other.get_initial_state(2)
+    for t in range(TIME):
+        _, states = other(xs[:, t], states)
+    values = gate_values(cell, params, xs)
+    assert values.keys() == {*order, "retention"}
+    for n, gate in enumerate(order):
+        np.testing.assert_allclose(values[gate], np.stack(noted[n :: len(order)], 1), atol=1e-6, err_msg=gate)
+
+
+@pytest.mark.parametrize("name", [name for name in cells.names() if issubclass(cells.get(name), GatedCell)])
+def test_no_gate_is_left_out(name):
+    """As many sigmoids per step as among the gates, of every cell that has gates."""
+    cell = cells.create(name, hidden=4)
+    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 2))
+    arguments = params, jax.eval_shape(cell.initial_state, params), jax.ShapeDtypeStruct((2,), jnp.float32)
+
+    def sigmoids(function):
+        equations = jax.make_jaxpr(function)(*arguments).eqns
+        return sum(eqn.primitive.name == "logistic" and eqn.outvars[0].aval.shape == (4,) for eqn in equations)
+
+    assert sigmoids(cell.gate_values) == sigmoids(cell.step)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "janet"])

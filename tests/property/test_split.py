@@ -8,6 +8,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from gru_lab.recurrence import Reference, Sequential
+from gru_lab.recurrence.layout import Layout
+from gru_lab.recurrence.sequential import LaidOut
 
 WIDTH = 3
 QUICKLY = {"xla_backend_optimization_level": 0}
@@ -52,7 +54,7 @@ def outcome(method, step, params, state, xs, reverse):
 
     def loss(params, floats, xs):
         start = {**floats, "count": state["count"]}
-        final, hs = method.run(step, lambda s: s["h"] + s["more"][0], params, start, xs, reverse)
+        final, hs = method.run(step, lambda s: s["h"] + s["more"][0], params, start, xs, reverse=reverse)
         weights = jnp.cos(jnp.arange(hs.size)).reshape(hs.shape)
         return jnp.vdot(weights, hs) + jnp.sin(final["more"][0]).sum(), (final, hs)
 
@@ -69,7 +71,7 @@ def outcome(method, step, params, state, xs, reverse):
     reverse=st.booleans(),
     nested=st.booleans(),
     method=st.sampled_from(
-        [Sequential(keep="gates"), Sequential(keep="states", lowering="separate"), Sequential(remat_every=3)]
+        [Sequential(store="gates"), LaidOut(Layout(fuse=False, store="states", block=2)), Sequential(remat_every=3)]
     ),
 )
 def test_random_steps_run_as_a_plain_scan(instructions, time, batch, reverse, nested, method):
@@ -93,7 +95,7 @@ def test_no_recurrence_at_all(float64):
     def loss(method):
         def of(params, xs):
             step, start = (lambda p, _, x: jnp.tanh(x @ p["W"])), jnp.zeros((2, WIDTH))
-            return method.run(step, lambda s: s, params, start, xs, False)[1].sum()
+            return method.run(step, lambda s: s, params, start, xs)[1].sum()
 
         return jax.tree.leaves(jax.grad(of, (0, 1))(params, xs))
 
@@ -107,4 +109,4 @@ def test_side_effects_fall_back_with_a_note():
         return jnp.tanh(state @ params["U"] + x)
 
     with pytest.warns(UserWarning, match=r"plain lax\.scan.*side effects"):
-        Sequential().run(step, lambda s: s, {"U": jnp.eye(2)}, jnp.ones((1, 2)), jnp.ones((3, 1, 2)), False)
+        Sequential().run(step, lambda s: s, {"U": jnp.eye(2)}, jnp.ones((1, 2)), jnp.ones((3, 1, 2)))

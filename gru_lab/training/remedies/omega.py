@@ -77,11 +77,11 @@ def states_and_adjoints(network: Network, batch: Batch, loss: Loss) -> tuple[lis
         seen = []
         for layer, nudge in zip(network.layers, nudges, strict=True):
             cell, weights = layer.cell, layer.weights
-            final, hs, trace = unroll(Nudged(cell=cell), weights, (xs, nudge), lengths=batch.lengths, trace=True)
+            final, hs, states = unroll(Nudged(cell=cell), weights, (xs, nudge), lengths=batch.lengths, states=True)
             start = jax.tree.map(
                 lambda leaf: jnp.broadcast_to(leaf, (size, *jnp.shape(leaf))), cell.initial_state(weights)
             )
-            seen.append((xs, jax.tree.map(_shifted, start, trace["state"])))
+            seen.append((xs, jax.tree.map(_shifted, start, states)))
             xs, last = hs, jax.vmap(cell.read)(final)
         return loss(network.readout(last if network.shape.readout == "last" else xs)), seen
 
