@@ -1,22 +1,20 @@
-"""What a cell costs, counted from its own `init` and `step`, and the hidden size that meets a budget.
+"""The cost of a cell, counted from its own `init` and `step`, and the hidden size that meets a budget.
 
 No formula is written by hand: parameters and state are counted from the shapes that `init` and `initial_state`
 return, floating-point operations from the equations that `step` traces to.
 """
 
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn
-from jax.extend.core import Literal as Constant
 
 from gru_lab.cells.cell import Cell
+from gru_lab.jaxprs import flops, is_complex
 from gru_lab.schema import UserError
 
 Measure = Literal["parameters", "state", "flops"]
@@ -24,7 +22,7 @@ Measure = Literal["parameters", "state", "flops"]
 
 @dataclass(frozen=True)
 class Cost:
-    """What one layer of a cell costs, without any readout.
+    """The cost of one layer of a cell, without any readout.
 
     Attributes:
         inputs: the number of inputs counted for.
@@ -33,10 +31,8 @@ class Cost:
         vectors: parameters in arrays of one axis or none (biases, peepholes, scalars).
         state: numbers carried from step to step; a complex one counts as two.
         outputs: numbers that the layer above sees.
-        flops: floating-point operations of one step of one example. A product of m x k by k x n is 2mkn; every
-            element-wise operation is 1 an element, tanh and exp too (complex: sum 2, product 6); a Fourier
-            transform of n is 5 n log2 n; moving, comparing and choosing are 0. What depends on the parameters
-            only is not counted: it runs once a sequence.
+        flops: floating-point operations of one step of one example, as `gru_lab.jaxprs.operations` counts them.
+            What depends on the parameters only is not counted: it runs once per sequence.
     """
 
     inputs: int
@@ -54,7 +50,7 @@ class Cost:
 
 
 def cost(cell: Cell, inputs: int) -> Cost:
-    """What one layer of the cell costs; nothing is computed, only traced."""
+    """The cost of one layer of the cell; nothing is computed, only traced."""
     params = jax.eval_shape(lambda key: cell.init(key, inputs), jax.random.key(0))
     state = jax.eval_shape(cell.initial_state, params)
     sizes = [(leaf.ndim, leaf.size) for leaf in jax.tree.leaves(params)]
@@ -66,9 +62,9 @@ def cost(cell: Cell, inputs: int) -> Cost:
         hidden=cell.hidden,
         matrices=sum(size for axes, size in sizes if axes > 1),
         vectors=sum(size for axes, size in sizes if axes <= 1),
-        state=sum(leaf.size * (1 + _is_complex(leaf)) for leaf in jax.tree.leaves(state)),
+        state=sum(leaf.size * (1 + is_complex(leaf)) for leaf in jax.tree.leaves(state)),
         outputs=jax.eval_shape(cell.read, state).size,
-        flops=_flops(step.jaxpr, constant),
+        flops=flops(step.jaxpr, constant),
     )
 
 
@@ -80,7 +76,7 @@ def hidden_for(
     Args:
         make: the cell of a hidden size.
         inputs: the number of inputs of the layer.
-        budget: how many parameters, numbers of state or FLOPs a step the layer shall have.
+        budget: how many parameters, numbers of state or FLOPs a step the layer must have.
         measure: which of them.
         tolerance: how far off, as a share of the budget, the nearest may be.
 
@@ -118,11 +114,11 @@ def nearest_size(measured: Callable[[int], int], budget: int, what: str, toleran
     while above - below > 1:
         middle = (below + above) // 2
         below, above = (middle, above) if at(middle) <= budget else (below, middle)
-    found = [size for size in (below, above) if size and known.get(size) is not None]
-    best = min(found, key=lambda size: abs(at(size) - budget))
+    near = [size for size in (below, above) if size and known.get(size) is not None]
+    best = min(near, key=lambda size: abs(at(size) - budget))
     if abs(at(best) - budget) > tolerance * budget:
-        near = " and ".join(f"hidden={size} has {at(size):,}" for size in found)
-        raise UserError(f"no hidden size has {budget:,} {what} within {tolerance:.0%}: {near}")
+        sizes = " and ".join(f"hidden={size} has {at(size):,}" for size in near)
+        raise UserError(f"no hidden size has {budget:,} {what} within {tolerance:.0%}: {sizes}")
     return best
 
 
@@ -146,62 +142,3 @@ def formula(measured: Callable[[int, int], float]) -> str | None:
             factor = str(abs(c)) if name == "1" or abs(c) != 1 else ""
             text += f" {'-' if c < 0 else '+'} {factor} {'' if name == '1' else name}".rstrip().replace("  ", " ")
     return text.removeprefix(" + ").strip() or "0"
-
-
-_MOVES = (
-    "reshape broadcast_in_dim squeeze expand_dims transpose slice dynamic_slice concatenate rev gather iota copy "
-    "convert_element_type stop_gradient select_n eq ne lt le gt ge and or not xor real imag complex conj is_finite "
-    "pad scatter clamp split device_put sign"
-)
-_FREE = frozenset(_MOVES.split())
-
-
-def _flops(jaxpr: Jaxpr, constant: list[bool]) -> int:
-    """The operations of those equations that depend on more than constants."""
-    fixed = {var for var, same in zip(jaxpr.invars, constant, strict=True) if same} | set(jaxpr.constvars)
-    total = 0
-    for eqn in jaxpr.eqns:
-        same = [isinstance(atom, Constant) or atom in fixed for atom in eqn.invars]
-        if all(same):
-            fixed |= set(eqn.outvars)
-            continue
-        inner = list(_inner(eqn))
-        if inner:
-            total += sum(
-                _flops(one, same if len(one.invars) == len(same) else [False] * len(one.invars)) for one in inner
-            )
-        else:
-            total += _operations(eqn)
-    return total
-
-
-def _inner(eqn: JaxprEqn) -> Iterator[Jaxpr]:
-    for value in jax.tree.leaves(list(eqn.params.values()), is_leaf=lambda v: isinstance(v, (Jaxpr, ClosedJaxpr))):
-        if isinstance(value, ClosedJaxpr):
-            yield value.jaxpr
-        elif isinstance(value, Jaxpr):
-            yield value
-
-
-def _operations(eqn: JaxprEqn) -> int:
-    name = eqn.primitive.name
-    out: Any = eqn.outvars[0].aval
-    first: Any = eqn.invars[0].aval if eqn.invars else out
-    size, both = math.prod(out.shape), _is_complex(out) or _is_complex(first)
-    if name in _FREE:
-        return 0
-    if name == "dot_general":
-        (contracted, _), _ = eqn.params["dimension_numbers"]
-        return 2 * size * math.prod(first.shape[axis] for axis in contracted) * (4 if both else 1)
-    if name == "fft":
-        length = math.prod(eqn.params["fft_lengths"])
-        return round(5 * size * math.log2(max(length, 2)))
-    if name == "triangular_solve":
-        return first.shape[-1] * size * (4 if both else 1)
-    if name.startswith("reduce_") or name.startswith("cum"):
-        return math.prod(first.shape) * (1 + both)
-    return size * ({"mul": 6, "div": 6}.get(name, 2) if both else 1)
-
-
-def _is_complex(aval: Any) -> bool:
-    return bool(jnp.issubdtype(aval.dtype, jnp.complexfloating))

@@ -3,16 +3,17 @@
 They are not registered: `LayerNorm(cell=GRU(hidden=64))` wraps a cell that stands on its own.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import JaxprEqn, Literal, Var
+from jax.extend.core import JaxprEqn
 
-from gru_lab.cells.cell import Cell
-from gru_lab.schema import Probability
+from gru_lab import jaxprs
+from gru_lab.cells.cell import Cell, name_of
+from gru_lab.schema import Probability, UserError
 from gru_lab.typing import Array, Key, Params, State
 
 
@@ -23,7 +24,7 @@ class Wrapper(Cell):
     cell: Cell = Cell()
 
     def check(self) -> None:
-        """The size is the inner cell's."""
+        """`hidden` is the inner cell's."""
         object.__setattr__(self, "hidden", self.cell.hidden)
 
     def init(self, key: Key, inputs: int) -> Params:
@@ -35,12 +36,12 @@ class Wrapper(Cell):
         return self.cell.initial_state(params)
 
     def read(self, state: State) -> Array:
-        """What the inner cell shows."""
+        """The inner cell's output."""
         return self.cell.read(state)
 
 
 def step_keys(key: Key, batch: int, time: int, *, same: bool = False) -> Key:
-    """A random key a sequence and step, (batch, time), for the input `(xs, keys)` of a noisy cell.
+    """Random keys per sequence and step, (batch, time), for the input `(xs, keys)` of a noisy cell.
 
     With `same`, all steps of a sequence share one key, and so one mask: variational dropout.
     """
@@ -103,9 +104,10 @@ class LayerNorm(Wrapper):
 
         LN(a) = gain * (a - mean(a)) / sqrt(var(a) + epsilon)
 
-    One gain a product, `gain_0 (outputs,)`, ... in the order of the step; the cell's biases serve as LN's. The
-    products are found in the step's own equations, so the cell is written as always.
-    Source: Ba et al. 2016, arXiv:1607.06450, equations 15-22 (there one LN over all gates, here one a gate).
+    One gain per product, `gain_0 (outputs,)`, ... in the order of the step; the cell's biases serve as LN's. The
+    products are found in the step's equations, so the cell is written as always; those of parameters alone, and those
+    that give one number, stay as they are.
+    Source: Ba et al. 2016, arXiv:1607.06450, equations 15-22 (there one LN over all gates, here one per gate).
     """
 
     epsilon: float = 1e-5
@@ -148,38 +150,35 @@ class LowPrecision(Wrapper):
 
 
 def _with_products(cell: Cell, change: Callable[[Array], Array] | None, params: Params, state: State, x: Any) -> State:
-    """`cell.step` with every product changed: through `change`, or computed in bfloat16 if that is None."""
-    closed, shape = jax.make_jaxpr(cell.step, return_shape=True)(params, state, x)
+    """`cell.step` with its products changed: through `change`, or computed in bfloat16 if that is None.
 
-    def run(jaxpr: Any, consts: Any, values: Any) -> list[Any]:
-        env: dict[Var, Any] = dict(zip([*jaxpr.constvars, *jaxpr.invars], [*consts, *values], strict=True))
+    Products of parameters alone and those that give one number stay as they are. Raises `UserError` for a product
+    inside a loop or branch of the step.
+    """
+    arguments, leaves = (params, state, x), jax.tree.leaves((params, state, x))
+    shape, closed = jax.eval_shape(cell.step, *arguments), jaxprs.trace(cell.step, *arguments)
+    weights = len(jax.tree.leaves(params))
+    fixed = [n < weights for n in range(len(leaves))]
+    top, moving = set(map(id, closed.eqns)), {id(eqn) for eqn, _ in jaxprs.varying(closed.jaxpr, fixed)}
 
-        def value(atom: Any) -> Any:
-            return atom.val if isinstance(atom, Literal) else env[atom]
+    def changed(eqn: JaxprEqn, operands: list[Any]) -> Sequence[Any] | None:
+        if (id(eqn) in top and id(eqn) not in moving) or not jaxprs.contains(eqn, "dot_general"):
+            return None
+        if eqn.primitive.name == "dot_general":
+            if change is not None:
+                return [change(out) if out.ndim else out for out in jaxprs.bind(eqn, operands)]
+            dtype = eqn.params["preferred_element_type"] or eqn.outvars[0].aval.dtype  # pyright: ignore
+            return jaxprs.bind(eqn, list(map(_halved, operands)), preferred_element_type=dtype)
+        called = jaxprs.callee(eqn)
+        if called is None:
+            raise UserError(
+                f"cell is {name_of(cell)!r}, whose step has products inside a {eqn.primitive.name}: "
+                "they must stand outside of loops and branches for a wrapper to change them"
+            )
+        return jaxprs.call(called, operands, changed)
 
-        for eqn in jaxpr.eqns:
-            operands = [value(atom) for atom in eqn.invars]
-            if eqn.primitive.name in ("jit", "pjit"):
-                inner = eqn.params["jaxpr"]
-                outs = run(inner.jaxpr, inner.consts, operands)
-            else:
-                product = eqn.primitive.name == "dot_general"
-                outs = _bind(eqn, [_halved(v) for v in operands] if product and change is None else operands)
-                outs = [change(out) for out in outs] if product and change is not None else outs
-            env.update(zip(eqn.outvars, outs, strict=True))
-        return [value(atom) for atom in jaxpr.outvars]
-
-    outs = run(closed.jaxpr, closed.consts, jax.tree.leaves((params, state, x)))
-    return jax.tree.unflatten(jax.tree.structure(shape), outs)
+    return jax.tree.unflatten(jax.tree.structure(shape), jaxprs.call(closed, leaves, changed))
 
 
 def _halved(value: Array) -> Array:
     return value.astype(jnp.bfloat16) if jnp.issubdtype(value.dtype, jnp.floating) else value
-
-
-def _bind(eqn: JaxprEqn, operands: list[Any]) -> list[Any]:
-    params = eqn.primitive.get_bind_params(eqn.params)
-    if eqn.primitive.name == "dot_general" and params.get("preferred_element_type") is None:
-        params["preferred_element_type"] = eqn.outvars[0].aval.dtype  # pyright: ignore[reportAttributeAccessIssue]
-    outs = eqn.primitive.bind(*operands, **params)
-    return list(outs) if eqn.primitive.multiple_results else [outs]

@@ -1,6 +1,7 @@
 """What users of recurrent layers ask of `unroll`: transformations, chunks, inspection, memory, clear errors."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -144,6 +145,23 @@ def test_states_over_time_are_those_of_a_loop(float64, reverse, method):
     assert gap(jax.grad(loss)(params, method), jax.grad(loss)(params, Reference())) < 1e-10
 
 
+def with_a_rule(step):
+    """A step with derivatives of its own."""
+    called = jax.custom_jvp(step)
+    called.defjvp(lambda primals, tangents: jax.jvp(step, primals, tangents))
+    return called
+
+
+@dataclass(frozen=True)
+class Called(type(GRU)):
+    """A GRU whose step is called through something else."""
+
+    call: Any = None
+
+    def step(self, params, state, x):
+        return self.call(super().step)(params, state, x)
+
+
 class TestWrappers:
     @pytest.mark.parametrize("wrap", [LayerNorm, LowPrecision, Zoneout, RecurrentDropout])
     @pytest.mark.parametrize("name", [pytest.param("gru", marks=pytest.mark.slow), "lstm"])
@@ -171,6 +189,27 @@ class TestWrappers:
             )
             > 1e-3
         )
+
+    @pytest.mark.parametrize("call", [jax.jit, jax.checkpoint, with_a_rule], ids=lambda call: call.__name__)
+    def test_products_inside_a_call_are_normalised_too(self, float64, call):
+        plain, called = LayerNorm(cell=GRU), LayerNorm(cell=Called(hidden=4, call=call))
+        params, xs = problem(cell=plain)
+        assert called.init(jax.random.key(0), 3).keys() == params.keys(), "a gain per product"
+        assert gap(unroll(called, params, xs), unroll(plain, params, xs)) < 1e-12
+        low, called = LowPrecision(cell=GRU), LowPrecision(cell=Called(hidden=4, call=call))
+        assert gap(unroll(called, params, xs), unroll(low, params, xs)) < 1e-12
+
+    def test_products_inside_a_loop_are_refused(self):
+        def loop(step):
+            return lambda params, h, x: jax.lax.fori_loop(0, 2, lambda _, h: step(params, h, x), h)
+
+        with pytest.raises(UserError, match=r"cell is .*Called', whose step has products inside a (scan|while)"):
+            LayerNorm(cell=Called(hidden=4, call=loop)).init(jax.random.key(0), 3)
+
+    def test_products_of_parameters_alone_stay_as_they_are(self, float64):
+        """The matrix exponential of exprnn is no product of the input or the state."""
+        cell = LayerNorm(cell=cells.create("exprnn", hidden=4))
+        assert {name for name in cell.init(jax.random.key(0), 3) if "gain" in name} == {"gain_0", "gain_1"}
 
     def test_zoneout_keeps_units_as_often_as_it_says(self):
         cell = Zoneout(cell=cells.create("gru", hidden=64), rate=0.3)
