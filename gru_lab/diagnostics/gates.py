@@ -1,4 +1,4 @@
-"""What the gates do: how long each unit keeps its state, and how often a gate is all but open or shut."""
+"""The gates over time: how long each unit keeps its state, and how often a gate is all but open or shut."""
 
 from dataclasses import dataclass
 
@@ -40,10 +40,10 @@ def gate_values(
         states,
     )
 
-    def one(state: State, x: Array) -> dict[str, Array]:
+    def at_step(state: State, x: Array) -> dict[str, Array]:
         return gating.gate_values(params, state, x) | {"retention": gating.retention(params, state, x)}
 
-    values = jax.vmap(jax.vmap(one))(before, xs)
+    values = jax.vmap(jax.vmap(at_step))(before, xs)
     if lengths is None:
         return values
     counts_BT1 = (jnp.arange(xs.shape[1]) < lengths[:, None])[..., None]
@@ -98,8 +98,8 @@ class Gates(Diagnostic):
         """See `Diagnostic.measure`."""
         values = gate_values(layer.cell, layer.params, layer.xs, layer.lengths)
         scales_H = time_scales(values.pop("retention"))
-        found = {"time_scales": jnp.quantile(scales_H, jnp.array(self.quantiles, scales_H.dtype))}
+        measured = {"time_scales": jnp.quantile(scales_H, jnp.array(self.quantiles, scales_H.dtype))}
         for name, gate_BTH in values.items():
             low_H, high_H = saturation(gate_BTH)
-            found |= {f"{name}_below_{LOW}": low_H.mean(), f"{name}_above_{HIGH}": high_H.mean()}
-        return found
+            measured |= {f"{name}_below_{LOW}": low_H.mean(), f"{name}_above_{HIGH}": high_H.mean()}
+        return measured

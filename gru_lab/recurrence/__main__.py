@@ -2,27 +2,35 @@
 
 python -m gru_lab.recurrence gru
 python -m gru_lab.recurrence lstm hidden=128 peephole=true --inputs 10 --batch 32
+python -m gru_lab.recurrence --counts tests/contract/recurrence_counts.json     write the counts of all cells anew
 """
 
 import argparse
 import json
 import sys
+from pathlib import Path
 
 import jax
 
 from gru_lab import cells
-from gru_lab.recurrence.report import report
+from gru_lab.recurrence.report import pinned, report
 from gru_lab.schema import UserError
 
 
 def main() -> None:
     """Print the report; status 2 and one sentence for a mistake of the user's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cell", help="a registered name, or module:Class")
+    parser.add_argument("cell", nargs="?", help="a registered name, or module:Class")
     parser.add_argument("fields", nargs="*", metavar="field=value", help="settings of the cell")
     parser.add_argument("--inputs", type=int, default=8, help="features of one input (8)")
     parser.add_argument("--batch", type=int, default=32, help="sequences at once (32)")
+    parser.add_argument("--counts", type=Path, metavar="FILE", help="write what the loops of all cells do, and stop")
     options = parser.parse_intermixed_args()
+    if options.counts:
+        write_counts(options.counts)
+        return
+    if options.cell is None:
+        parser.error("name a cell")
     try:
         cell = cells.create(options.cell, **dict(map(_field, options.fields)))
         params = jax.eval_shape(lambda: cell.init(jax.random.key(0), options.inputs))
@@ -32,10 +40,17 @@ def main() -> None:
         sys.exit(2)
 
 
+def write_counts(path: Path) -> None:
+    """Write the counts of every cell, one per line, with the version of JAX that they were counted with."""
+    entries = {"jax": jax.__version__} | {name: pinned(name) for name in cells.names()}
+    lines = ",\n".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in entries.items())
+    path.write_text(f"{{\n{lines}\n}}\n")
+
+
 def _field(text: str) -> tuple[str, object]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise UserError(f"{text!r} is no setting: write field=value, such as hidden=128")
+        raise UserError(f"{text!r} is not a setting: write field=value, such as hidden=128")
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:

@@ -10,39 +10,72 @@ import jax
 import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Var
 
-from gru_lab.recurrence.equations import Atom, Colour, Taps, inexact, live, results, value_of
-from gru_lab.recurrence.split import CHEAP, Split
+from gru_lab.jaxprs import Atom, Program, inexact, needed, results, value_of
+from gru_lab.recurrence.layout import Layout
+from gru_lab.recurrence.passes import CHEAP, Colour, rematerialised
+from gru_lab.recurrence.split import Split, split
 from gru_lab.typing import Array
 
 Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
+SQUASHES = ("tanh", "logistic", "exp")  # run again where their operands cost nothing
+
+
+class Perturbations:
+    """A rule that adds zeros to what some equations give: their cotangents are the cotangents of those results."""
+
+    def __init__(self, equations: Sequence[JaxprEqn], zeros: Sequence[Sequence[Any]]) -> None:
+        self._zeros = {id(eqn): zero for eqn, zero in zip(equations, zeros, strict=True)}
+        self._operands: dict[int, list[Any]] = {}
+
+    def __call__(self, eqn: JaxprEqn, operands: list[Any]) -> Sequence[Any] | None:
+        """The results of an equation plus its zeros; keeps the values of its operands."""
+        if id(eqn) not in self._zeros:
+            return None
+        self._operands[id(eqn)] = operands
+        zeros = iter(self._zeros[id(eqn)])
+        return [out + next(zeros) if inexact(out) else out for out in results(eqn, operands)]
+
+    def operands(self, eqn: JaxprEqn) -> list[Any]:
+        """The operands that a perturbed equation was computed from."""
+        return self._operands[id(eqn)]
 
 
 class Backward:
     """`d_state -> d_state` of the step before, split in its turn.
 
-    Its parameters are the step's parameters, its inputs all that the step read, its state the cotangent.
+    Its parameters are the step's parameters, its inputs all that the step read, its carry the cotangent of the state.
 
     Wherever a weight is used, the cotangent of the result is all that the loop must give: after it the weight's
     gradient is one product over time and batch. So the split emits the cotangents of those results and of the
     inputs that a gradient is `wanted` of, and the other operands of those equations.
+
+    Attributes:
+        step: the split step.
+        smooth: the leaves of the state that gradients flow through.
+        split: the step backwards.
+        residuals: what the forward loop stores, beside the states.
+        hoist: invariants, inputs -> what a step forward needs that depends on its inputs alone.
+        forward: invariants, state, inputs, hoisted -> state after the step, residuals.
+        bulk: invariants, state, inputs, state after the step, residuals -> crossing, early.
     """
 
-    def __init__(self, step: Split, wanted: Sequence[int], fused: bool, store: str) -> None:
+    def __init__(self, step: Split, wanted: Sequence[int], layout: Layout) -> None:
         self.step, self.wanted = step, wanted
-        uses = [*step.part(Colour.BULK), *step.part(Colour.LOOP)]
+        uses = [*step.of_colour(Colour.BULK), *step.of_colour(Colour.LOOP)]
         self.uses = [eqn for eqn in uses if any(map(self._is_weight, eqn.invars))]
         self.fixed = [i for i, atom in enumerate(step.carry) if self._is_weight(atom)]  # states made of weights only
-        state_like, inputs_like, once_like = map(_shapes, (step.loop_in, step.bulk_in, step.once_out))
+        state_like, inputs_like, invariants_like = map(_shapes, (step.state, step.inputs, step.invariants))
         self.smooth = [i for i, leaf in enumerate(state_like) if inexact(leaf)]
-        self.states = states = len(state_like)
+        states, whole = len(state_like), step.whole
 
-        def backward(once: Arrays, stored: Arrays, d_state: Arrays) -> Arrays:
-            state, inputs = stored[:states], stored[states:]
+        def backward(invariants: Arrays, known: Arrays, d_state: Arrays) -> Arrays:
+            state, inputs = known[:states], known[states:]
 
             def forward(smooth: Arrays, driving: Arrays, zeros: list[Arrays], shift: Arrays) -> tuple[Arrays, Any]:
-                taps = Taps(self.uses, zeros)
-                after = step.whole(once, replaced(inputs, wanted, driving), replaced(state, self.smooth, smooth), taps)
-                operands = [v for use in self.uses for v in self._others(use, taps.operands(use))]
+                perturbed = Perturbations(self.uses, zeros)
+                given = replaced(inputs, wanted, driving), replaced(state, self.smooth, smooth)
+                after = step.shaped(whole(invariants, *given, rule=perturbed))
+                operands = [v for use in self.uses for v in self._others(use, perturbed.operands(use))]
                 moved = [after[i] + zero for i, zero in zip(self.fixed, shift, strict=True)]
                 after = replaced(after, self.fixed, moved)
                 return [after[i] for i in self.smooth], (operands, after)
@@ -55,48 +88,50 @@ class Backward:
             return [*d_before, *d_inputs, *d_fixed, *(d for ds in d_results for d in ds), *operands, *after]
 
         d_like = [state_like[i] for i in self.smooth]
-        stored_like = [*state_like, *inputs_like]
-        self.split = Split(backward, once_like, stored_like, d_like, len(d_like), fused, exposed=states)
-        self.after = self.split.exposed
-        self._choose_stored(store)
+        self.split = split(backward, invariants_like, [*state_like, *inputs_like], d_like, layout, exposed=states)
+        self._choose_residuals(states, layout)
 
-    def _choose_stored(self, store: str) -> None:
-        """What the forward loop keeps, beside the states, so that little is left to compute again."""
-        split = self.split
-        bulk = split.part(Colour.BULK)
-        from_state = set(split.bulk_in[: self.states])
+    def _choose_residuals(self, states: int, layout: Layout) -> None:
+        """Choose what the forward loop stores beside the states, so that little is left to compute again."""
+        back = self.split
+        bulk, after = back.of_colour(Colour.BULK), back.exposed
+        state, inputs = back.inputs[:states], back.inputs[states:]
+        from_state = set(state)
         for eqn in bulk:
             if from_state.intersection(a for a in eqn.invars if isinstance(a, Var)):
                 from_state.update(eqn.outvars)
         from_inputs = {var for eqn in bulk for var in eqn.outvars} - from_state
-        free = {*split.bulk_in, *from_inputs, *(a for a in self.after if isinstance(a, Var))}
+        named = [atom for atom in after if isinstance(atom, Var)]
+        free = {*back.inputs, *from_inputs, *named}
 
         def again(eqn: JaxprEqn, from_free: bool) -> bool:
-            return eqn.primitive.name in CHEAP or (from_free and eqn.primitive.name in ("tanh", "logistic", "exp"))
+            return eqn.primitive.name in CHEAP or (from_free and eqn.primitive.name in SQUASHES)
 
-        self.stored = split.frontier([*split.crossing, *split.early], free, again)[0] if store == "gates" else []
-        forward = live(bulk, [*self.after, *self.stored])
-        read = [a for eqn in forward if eqn.outvars[0] in from_state for a in eqn.invars if isinstance(a, Var)]
-        self._hoisted = [var for var in dict.fromkeys(read) if var in from_inputs]
-
-    def hoist(self, known_once: Arrays, inputs: Arrays) -> Arrays:
-        """What one step forward needs that depends on its inputs alone."""
-        nothing = [None] * self.states
-        return self.split.compute(self._hoisted, known_once, [*nothing, *inputs])
+        wanted = [*back.crossing, *back.early]
+        self.residuals = rematerialised(back.colours, bulk, wanted, free, again)[0] if layout.store == "gates" else []
+        stepping = needed(bulk, [*after, *self.residuals])
+        read = [a for eqn in stepping if eqn.outvars[0] in from_state for a in eqn.invars if isinstance(a, Var)]
+        hoisted = [var for var in dict.fromkeys(read) if var in from_inputs] if layout.hoist else []
+        self._named = [i for i, atom in enumerate(after) if isinstance(atom, Var)]
+        given = [*back.invariants, *state, *inputs]
+        self.hoist = Program.of(bulk, [*back.invariants, *inputs], hoisted)
+        self.forward = Program.of(bulk, [*given, *hoisted], [*after, *self.residuals])
+        self.bulk = Program.of(bulk, [*given, *named, *self.residuals], wanted)
 
     def step_forward(
-        self, known_once: Arrays, inputs: Arrays, hoisted: Arrays, before: Arrays
+        self, invariants: Arrays, inputs: Arrays, hoisted: Arrays, before: Arrays
     ) -> tuple[Arrays, Arrays]:
-        """One step forward that keeps what the way back needs: the state after it, and the stored values."""
-        known = dict(zip(self._hoisted, hoisted, strict=True)) if hoisted else {}
-        values = self.split.compute([*self.after, *self.stored], known_once, [*before, *inputs], known)
+        """One step forward that keeps what the way back needs: the state after it, and the residuals."""
+        values = self.forward(invariants, before, inputs, hoisted)
         after = [jnp.broadcast_to(v, b.shape).astype(b.dtype) for v, b in zip(values, before, strict=False)]
         return after, values[len(before) :]
 
-    def known(self, after: Arrays, stored: Arrays) -> dict[Var, Any]:
-        """What need not be computed again, by the name that the split gives it."""
-        pairs = zip([*self.after, *self.stored], [*after, *stored], strict=True)
-        return {atom: value for atom, value in pairs if isinstance(atom, Var)}
+    def ahead(
+        self, invariants: Arrays, before: Arrays, inputs: Arrays, after: Arrays, residuals: Arrays
+    ) -> tuple[Arrays, Arrays]:
+        """The values that the loop backwards reads of one step forward, and the early ones."""
+        values = self.bulk(invariants, before, inputs, [after[i] for i in self._named], residuals)
+        return values[: len(self.split.crossing)], values[len(self.split.crossing) :]
 
     def _is_weight(self, atom: Any) -> bool:
         return isinstance(atom, Var) and self.step.colour(atom) == Colour.ONCE and inexact(atom.aval)
@@ -107,8 +142,8 @@ class Backward:
             return []
         return [v for a, v in zip(use.invars, values, strict=True) if self.step.colour(a) > Colour.ONCE]
 
-    def gradients(self, once: Arrays, over_time: dict[Atom, Any]) -> tuple[list, list]:
-        """The gradients of the `once` values and of the wanted inputs, from what was emitted over time.
+    def gradients(self, invariants: Arrays, over_time: dict[Atom, Any]) -> tuple[list, list]:
+        """The gradients of the invariants and of the wanted inputs, from what was emitted over time.
 
         The former are None where no gradient flows.
         """
@@ -118,7 +153,7 @@ class Backward:
         d_results = [[next(names) for _ in _outs(use)] for use in self.uses]
         operands = [[next(names) for _ in self._others(use, use.invars)] for use in self.uses]
 
-        weights = dict(zip(self.step.once_out, once, strict=True))
+        weights = dict(zip(self.step.invariants, invariants, strict=True))
         totals = _Totals(self.split, over_time)
         gradient: dict[Var, Any] = {}
         for i, part in zip(self.fixed, d_fixed, strict=True):
@@ -136,8 +171,10 @@ class Backward:
 
     def _of_product(self, use: JaxprEqn, others: Arrays, d_result: Array) -> dict[Var, Any] | None:
         """Of `a W`: one product over time and batch, written so that neither factor is transposed."""
-        plain = use.primitive.name == "dot_general" and len(others) == 1 and use.invars[1].aval.ndim == 2
+        plain = use.primitive.name == "dot_general" and [a.aval.ndim for a in use.invars] == [2, 2]
         if not plain or use.params["dimension_numbers"] != (((1,), (0,)), ((), ())):
+            return None
+        if self._is_weight(use.invars[0]) or not self._is_weight(use.invars[1]):
             return None
         weight = use.invars[1]
         numbers = (((0, 1), (0, 1)), ((), ()))
@@ -158,10 +195,10 @@ class Backward:
 
     def _of_any(self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays) -> dict[Var, Any]:
         """Of any other equation: it is mapped over time, and pulled back once."""
-        own = list(dict.fromkeys(atom for atom in use.invars if self._is_weight(atom)))
+        used = list(dict.fromkeys(atom for atom in use.invars if self._is_weight(atom)))
 
         def over_time(values: Arrays) -> Arrays:
-            fixed = weights | dict(zip(own, values, strict=True))
+            fixed = weights | dict(zip(used, values, strict=True))
 
             def result(others: Arrays) -> Arrays:
                 rest = iter(others)
@@ -170,8 +207,8 @@ class Backward:
 
             return jax.vmap(result)(others)
 
-        _, pull = jax.vjp(over_time, [weights[var] for var in own])
-        return dict(zip(own, pull(d_result)[0], strict=True))
+        _, pull = jax.vjp(over_time, [weights[var] for var in used])
+        return dict(zip(used, pull(d_result)[0], strict=True))
 
 
 def _outs(use: JaxprEqn) -> list[Var]:
@@ -190,8 +227,8 @@ class _Totals:
 
     def of(self, var: Atom) -> Array:
         """The sum of that emitted value over its first two axes."""
-        if var in self._split.slices:
-            whole, axis, start = self._split.slices[var]
+        if var in self._split.parts:
+            whole, axis, start = self._split.parts[var]
             return jax.lax.slice_in_dim(self.of(whole), start, start + var.aval.shape[axis], axis=axis - 1)
         if var not in self._sums:
             self._sums[var] = self._over_time[var].sum(0).sum(0)

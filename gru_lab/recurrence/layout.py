@@ -1,4 +1,4 @@
-"""How the work of a loop is laid out for the hardware: chosen from measurements, not from belief.
+"""The layout of the work of a loop for the hardware: chosen from measurements, not from belief.
 
 `layout.csv` beside this file holds the measurements behind the numbers below; `python experiments/lowering.py`
 measures them again. They were made on CPUs: the choice looks at sizes and not at the backend, so that the same program
@@ -19,10 +19,14 @@ Store = Literal["gates", "states"]
 
 @dataclass(frozen=True)
 class Layout:
-    """The layout of one loop.
+    """The layout of one loop: the passes over its step, and what is stored. Nothing here changes numbers.
 
     Attributes:
         fuse: whether products of one operand with several weights are one product with the weights side by side.
+        transpose: whether weights are transposed once, before the loop, rather than at every product.
+        common: whether equal equations on equal operands are computed once.
+        defer: whether weights get their gradients after the backward loop, each as one product over time and batch,
+            rather than bit by bit inside it.
         hoist: whether the work on the inputs leaves the forward loop; in the loop it needs no memory.
         store: `gates` keeps what the backward loop reads; `states` computes it again, block by block.
         block: how many steps the backward pass treats at once.
@@ -32,6 +36,9 @@ class Layout:
     """
 
     fuse: bool = True
+    transpose: bool = True
+    common: bool = True
+    defer: bool = True
     hoist: bool = False
     store: Store = "gates"
     block: int = 128

@@ -3,27 +3,92 @@
 # JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
-import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.extend.core import JaxprEqn, Literal, Var
 
+from gru_lab import cells
 from gru_lab.cells import Cell
-from gru_lab.recurrence.backward import Backward
-from gru_lab.recurrence.equations import CannotSplit, Colour
-from gru_lab.recurrence.split import Split
-from gru_lab.typing import Params
+from gru_lab.jaxprs import every, nbytes, needed, operations, trace
+from gru_lab.recurrence.layout import Layout
+from gru_lab.recurrence.passes import CannotSplit, Colour
+from gru_lab.recurrence.sequential import LaidOut
+from gru_lab.recurrence.split import split
+from gru_lab.recurrence.unroll import unroll
+from gru_lab.typing import Array, Params
 
 TITLES = {
     Colour.ONCE: "once (parameters only)",
     Colour.BULK: "for all time steps at once (inputs)",
     Colour.LOOP: "in the loop (state)",
 }
+WHOLE = 10**9  # one block
+HOISTED = Layout(hoist=True, block=WHOLE)
+
+
+def gradient(cell: Cell, params: Params, xs: Any, layout: Layout) -> tuple[Array, Any]:
+    """A loss of all outputs, and its gradients with respect to parameters and inputs."""
+
+    def loss(params: Params, xs: Array) -> Array:
+        return jnp.sin(unroll(cell, params, xs, method=LaidOut(layout=layout))[1]).sum()
+
+    return jax.value_and_grad(loss, (0, 1))(params, xs)
+
+
+def counts(cell: Cell, inputs: int, batch: int, time: int, layout: Layout = HOISTED) -> dict[str, int]:
+    """The work that the loops of a cell's outputs and gradients do at each step, and that done outside of them.
+
+    Counted in the program that JAX traces, whatever made it: nothing is taken from the split's word.
+
+        forward, backward       of one step of that loop: `products`; `transposed`, products with a transposed matrix
+                                and transpositions; `flops`
+        stored, written         by one step of the loop forward, of the loop backward: `arrays`, `bytes`
+        outside                 of both loops, for all steps: `products`, `transposed`, `flops`
+    """
+    params = jax.eval_shape(lambda: cell.init(jax.random.key(0), inputs))
+    xs = jax.ShapeDtypeStruct((batch, time, inputs), jnp.float32)
+    closed = trace(lambda p, x: gradient(cell, p, x, layout), params, xs)
+    equations = needed(closed.eqns, closed.jaxpr.outvars)
+    read = {atom for eqn in equations for atom in eqn.invars if isinstance(atom, Var)}
+    loops = [eqn for eqn in equations if eqn.primitive.name == "scan" and eqn.params["length"] == time]
+    counted: dict[str, int] = {}
+    for name, written, loop in zip(("forward", "backward"), ("stored", "written"), loops, strict=True):
+        counted |= {f"{name} {what}": n for what, n in _work(loop.params["jaxpr"].eqns).items()}
+        arrays = [var for var in loop.outvars[loop.params["num_carry"] :] if var in read]
+        counted |= {f"{written} arrays": len(arrays), f"{written} bytes": sum(map(nbytes, arrays)) // time}
+    rest = [eqn for eqn in equations if eqn not in loops]
+    return counted | {f"outside {what}": n for what, n in _work(rest).items()}
+
+
+def pinned(name: str, layout: Layout = HOISTED) -> dict[str, int]:
+    """The counts of a registered cell at the sizes at which the tests pin them: no two of them are equal."""
+    return counts(cells.create(name, hidden=4), inputs=3, batch=5, time=7, layout=layout)
+
+
+def _work(equations: Sequence[JaxprEqn]) -> dict[str, int]:
+    inside = list(every(equations))
+    return {
+        "products": sum(eqn.primitive.name == "dot_general" for eqn in inside),
+        "transposed": sum(map(_transposes, inside)),
+        "flops": sum(map(operations, equations)),
+    }
+
+
+def _transposes(eqn: JaxprEqn) -> bool:
+    """Whether an equation reads a matrix against the order in which it lies in memory."""
+    if eqn.primitive.name == "transpose":
+        return True
+    if eqn.primitive.name != "dot_general" or eqn.invars[1].aval.ndim < 2:
+        return False
+    (_, summed), (_, batch) = eqn.params["dimension_numbers"]
+    return tuple(sorted(summed)) != tuple(range(len(batch), len(batch) + len(summed)))
 
 
 def report(cell: Cell, params: Params, inputs: int, batch: int) -> str:
-    """Which equations of a cell run when, what is stored for the backward pass, and what a step costs."""
+    """A text: the moment at which each equation of a cell runs, the residuals, and the cost of a step."""
     state = jax.eval_shape(lambda p: cell.initial_state(p), params)
     leaves, tree = jax.tree.flatten(state)
     weights, weights_tree = jax.tree.flatten(params)
@@ -35,30 +100,31 @@ def report(cell: Cell, params: Params, inputs: int, batch: int) -> str:
         return jax.tree.leaves(jax.vmap(cell.step, (None, 0, 0))(*trees))
 
     try:
-        split = Split(step, weights, [x], batched, len(batched))
+        halves = split(step, weights, [x], batched, HOISTED)
     except CannotSplit as why:
         return f"{cell} runs as plain lax.scan: {why}"
-    backward = Backward(split, (), True, "gates")
     paths = [jax.tree_util.keystr(path, simple=True) for path, _ in jax.tree.leaves_with_path(params)]
-    names: dict[Any, str] = dict(zip(split.once_in, paths, strict=True)) | {split.bulk_in[0]: "x"}
-    names |= {var: f"state{k or ''}" for k, var in enumerate(split.loop_in)}
+    parameters = halves.once.inputs[len(halves.constants) :]
+    names: dict[Any, str] = dict(zip(parameters, paths, strict=True)) | {halves.inputs[0]: "x"}
+    names |= {var: f"state{k or ''}" for k, var in enumerate(halves.state)}
     lines = [f"{cell}, {inputs} inputs, batch {batch}"]
     for colour, title in TITLES.items():
-        lines += ["", title, *(f"    {_written(eqn, names)}" for eqn in split.part(colour))]
-    loop, back = split.part(Colour.LOOP), backward.split.core
-    ends = ", ".join(_name(atom, names) for atom in split.carry)
-    per_step = sum(_bytes(var) for var in backward.stored)
+        lines += ["", title, *(f"    {_written(eqn, names)}" for eqn in halves.of_colour(colour))]
+    per = counts(cell, inputs, batch, 100)
     lines += [
-        f"    new state: {ends}",
+        f"    new state: {', '.join(_name(atom, names) for atom in halves.carry)}",
         "",
-        f"products in the loop: {_products(loop)} forward, {_products(back)} backward",
-        f"stored for the backward pass, beside the states: {len(backward.stored)} arrays, {_size(per_step)} a step "
-        f"(store='states': none)",
+        f"products in the loop: {per['forward products']} forward, {per['backward products']} backward",
+        f"operations in the loop: {per['forward flops'] / 1e6:.3g} million forward, "
+        f"{per['backward flops'] / 1e6:.3g} million backward per step",
+        f"stored for the backward pass: {per['stored arrays']} arrays, {per['stored bytes'] / 1024:.1f} kB per step "
+        f"(store='states': {_states(state)} arrays)",
     ]
-    for title, eqns in (("forward", [*split.part(Colour.BULK), *loop]), ("backward, in the loop", back)):
-        flops, moved = sum(map(_flops, eqns)), sum(_bytes(v) for eqn in eqns for v in eqn.outvars)
-        lines.append(f"{title}: {flops / 1e6:.3g} million operations and {_size(moved)} of results a step")
     return "\n".join(lines)
+
+
+def _states(state: Any) -> int:
+    return len(jax.tree.leaves(state))
 
 
 def _name(atom: Any, names: dict[Any, str]) -> str:
@@ -70,25 +136,8 @@ def _name(atom: Any, names: dict[Any, str]) -> str:
 def _written(eqn: JaxprEqn, names: dict[Any, str]) -> str:
     shapes = " ".join(f"{var.aval.dtype}{list(var.aval.shape)}" for var in eqn.outvars)
     left = ", ".join(_name(var, names) for var in eqn.outvars)
-    return f"{left} = {eqn.primitive.name} {' '.join(_name(atom, names) for atom in eqn.invars)}".ljust(60) + shapes
+    return f"{left} = {eqn.primitive.name} {_operands(eqn.invars, names)}".ljust(60) + shapes
 
 
-def _products(equations: list[JaxprEqn]) -> int:
-    return sum(eqn.primitive.name == "dot_general" for eqn in equations)
-
-
-def _flops(eqn: JaxprEqn) -> int:
-    """Two for every multiply-add of a product, one for every element of anything else."""
-    size = sum(math.prod(var.aval.shape) for var in eqn.outvars)
-    if eqn.primitive.name != "dot_general":
-        return size
-    (contracted, _), _ = eqn.params["dimension_numbers"]
-    return 2 * size * math.prod(eqn.invars[0].aval.shape[i] for i in contracted)
-
-
-def _bytes(var: Var) -> int:
-    return var.aval.size * getattr(var.aval.dtype, "itemsize", 8)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1024:.1f} kB"
+def _operands(atoms: Iterable[Any], names: dict[Any, str]) -> str:
+    return " ".join(_name(atom, names) for atom in atoms)

@@ -2,7 +2,7 @@
 
 A function of one time step is traced to a jaxpr and every equation is coloured by what it depends on:
 
-    ONCE    only on what is the same at every step (the parameters)
+    ONCE    only on what is the same at every step (the parameters): it is loop-invariant
     BULK    on what is known for all steps beforehand (the inputs), but not on the loop
     LOOP    on what the step before it computed (the state)
 
@@ -13,173 +13,177 @@ cotangent, and all that was computed forward is known beforehand.
 # JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import JaxprEqn, Literal, Var
+from jax.extend.core import JaxprEqn, Var
 
-from gru_lab.recurrence.equations import Atom, Colour, Taps, colours, evaluate, live, lowered, trace, value_of
-
-CHEAP = frozenset(  # primitives that are rather run again than their results written and read
-    (
-        *("add", "add_any", "sub", "mul", "neg", "integer_pow", "square", "sign", "abs", "max", "min", "select_n"),
-        *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type", "stop_gradient"),
-        *("broadcast_in_dim", "reshape", "squeeze", "expand_dims", "copy"),
-    )
-)
+from gru_lab.jaxprs import Atom, Program, Rule, needed
+from gru_lab.recurrence.layout import Layout
+from gru_lab.recurrence.passes import CHEAP, Colour, among, colours, latest, optimised, rematerialised, traced
 
 
+@dataclass(frozen=True, eq=False)
 class Split:
-    """A function `f(once, bulk, loop) -> outputs` of three lists of arrays, taken apart by colour.
+    """A function `f(once, inputs, carry) -> outputs` of three lists of arrays as four programs, one per moment.
 
-        once = split.once(once)                            what is the same at every step
-        crossing, early = split.bulk(once, bulk)           of one step: map it over time
-        carry, late = split.loop(once, crossing, loop)     of one step: scan it
-        outputs = split.emitted(once, early, late)         over time
+        once    parameters -> invariants                  at the beginning
+        bulk    invariants, inputs -> crossing, early     of one step: map it over time
+        loop    invariants, crossing, carry -> carry, late     of one step: scan it
+        emit    invariants, early, late, parts -> outputs      of one step: map it over time
 
-    The first `carried` outputs are what the loop hands to its next step, the last `exposed` ones are only named, for
-    `compute`. Those between are `emitted`: they need not be made inside the loop, so it writes the few `late` values
-    from which, with the `early` ones of colour BULK, `emitted` makes all of them for all steps at once.
+    What the loop does not hand to its next step need not be made inside it, so it writes the few `late` values from
+    which, with the `early` ones of colour BULK, `emit` makes all outputs for all steps at once.
 
-    `fused` says whether products of one operand with several weights become one.
+    Attributes:
+        constants: values of the first inputs of `once`.
+        inputs: the variables of the function's second list.
+        state: those of its third list, the carry.
+        carry: what the loop hands to its next step.
+        crossing: what the loop reads of the inputs.
+        early: what `emit` reads of the inputs.
+        late: what `emit` reads of the loop.
+        parts: by variable, the late values that are slices of another late value (value, axis, start).
+        outputs: what the function gives beside the carry.
+        exposed: values that are only named, for programs of the caller's.
+        equations: all equations, in an order that runs.
+        colours: the colour of every variable.
+    """
+
+    once: Program
+    bulk: Program
+    loop: Program
+    emit: Program
+    constants: tuple[Any, ...]
+    inputs: tuple[Var, ...]
+    state: tuple[Var, ...]
+    carry: tuple[Atom, ...]
+    crossing: tuple[Var, ...]
+    early: tuple[Var, ...]
+    late: tuple[Var, ...]
+    parts: dict[Var, tuple[Var, int, int]]
+    outputs: tuple[Atom, ...]
+    exposed: tuple[Atom, ...]
+    equations: tuple[JaxprEqn, ...]
+    colours: dict[Var, Colour]
+
+    @property
+    def invariants(self) -> tuple[Any, ...]:
+        """The values of colour ONCE that the other programs read."""
+        return self.once.outputs
+
+    @property
+    def whole(self) -> Program:
+        """Invariants, inputs and carry -> carry in one program, nothing split."""
+        equations = [*self.of_colour(Colour.BULK), *self.of_colour(Colour.LOOP)]
+        return Program.of(equations, [*self.once.outputs, *self.inputs, *self.state], self.carry)
+
+    def colour(self, *atoms: Atom) -> Colour:
+        """The colour of what is computed from these."""
+        return latest(self.colours, atoms)
+
+    def of_colour(self, colour: Colour) -> list[JaxprEqn]:
+        """The equations of one colour."""
+        return [eqn for eqn in self.equations if self.colour(*eqn.outvars) == colour]
+
+    def run_once(self, parameters: Sequence[Any]) -> list[Any]:
+        """The invariants."""
+        return self.once(self.constants, parameters)
+
+    def run_loop(
+        self, invariants: Sequence[Any], crossing: Sequence[Any], carry: Sequence[Any], rule: Rule | None = None
+    ) -> tuple[list[Any], list[Any]]:
+        """The carry of the next step, and the late values."""
+        values = self.loop(invariants, crossing, carry, rule=rule)
+        return self.shaped(values[: len(self.carry)]), values[len(self.carry) :]
+
+    def shaped(self, carry: Sequence[Any]) -> list[Any]:
+        """The values of the carry in its shapes, where some may be literals."""
+        return [jnp.broadcast_to(value, atom.aval.shape) for value, atom in zip(carry, self.carry, strict=True)]
+
+    def over_time(
+        self, invariants: Sequence[Any], early: Sequence[Any], late: Sequence[Any], time: int
+    ) -> dict[Atom, Any]:
+        """The outputs, and what they are made of, over so many steps, by variable."""
+        values: dict[Atom, Any] = dict(zip([*self.early, *self.late], [*early, *late], strict=True))
+        for part, (whole, axis, start) in self.parts.items():
+            end = start + part.aval.shape[axis]
+            values[part] = jax.lax.slice_in_dim(values[whole], start, end, axis=axis + 1)
+
+        def emitted(*values: Any) -> list[Any]:
+            outs = zip(self.emit(invariants, values), self.outputs, strict=True)
+            return [jnp.asarray(out, atom.aval.dtype) for out, atom in outs]
+
+        read = [values[var] for var in (*self.early, *self.late, *self.parts)]
+        return values | dict(zip(self.outputs, jax.vmap(emitted, axis_size=time)(*read), strict=True))
+
+
+def split(
+    function: Callable,
+    once: Sequence[Any],
+    inputs: Sequence[Any],
+    carry: Sequence[Any],
+    layout: Layout,
+    exposed: int = 0,
+) -> Split:
+    """The split of a function of three lists of arrays, given by their shapes.
+
+    Args:
+        function: its first outputs are the carry of the next step, as many as the last list has.
+        once: what is the same at every step.
+        inputs: what is known for all steps beforehand.
+        carry: what the loop hands from step to step.
+        layout: the passes.
+        exposed: how many of the last outputs are only named.
 
     Raises:
         CannotSplit: if the function has side effects.
     """
+    n, m = len(once), len(once) + len(inputs)
+    closed = optimised(traced(function, list(once), list(inputs), list(carry)), n, m, layout)
+    jaxpr = closed.jaxpr
+    colour = colours(jaxpr, n, m)
+    equations = needed(jaxpr.eqns, jaxpr.outvars)
+    ahead, steps = ([e for e in equations if latest(colour, e.outvars) == c] for c in (Colour.BULK, Colour.LOOP))
+    parameters, inputs_in, carry_in = jaxpr.invars[:n], jaxpr.invars[n:m], jaxpr.invars[m:]
+    end = len(jaxpr.outvars) - exposed
+    carry_out, emitted = jaxpr.outvars[: len(carry)], jaxpr.outvars[len(carry) : end]
 
-    def __init__(
-        self,
-        function: Callable,
-        once: Sequence[Any],
-        bulk: Sequence[Any],
-        loop: Sequence[Any],
-        carried: int,
-        fused: bool = True,
-        exposed: int = 0,
-    ) -> None:
-        n, m = len(once), len(once) + len(bulk)
-        closed = lowered(trace(function, list(once), list(bulk), list(loop)), n, m, fused)
-        jaxpr = closed.jaxpr
-        self.equations = live(jaxpr.eqns, jaxpr.outvars)
-        self.constants, self._constant_values = jaxpr.constvars, closed.consts
-        self.once_in, self.bulk_in, self.loop_in = jaxpr.invars[:n], jaxpr.invars[n:m], jaxpr.invars[m:]
-        self._colour = colours(jaxpr, n, m)
-        end = len(jaxpr.outvars) - exposed
-        self.carry, self.outputs, self.exposed = (
-            list(jaxpr.outvars[i:j]) for i, j in ((0, carried), (carried, end), (end, None))
-        )
-        steps = self.part(Colour.LOOP)
-        self.core = live(steps, self.carry)
-        self._rest = [eqn for eqn in steps if eqn not in self.core]
-        inside = {*self.loop_in, *(var for eqn in self.core for var in eqn.outvars)}
-        after_loop = [*self.outputs, *(a for eqn in self._rest for a in eqn.invars)]
-        late = [var for var in self._among(after_loop, Colour.LOOP) if var in inside]
-        self._late, self.slices = _without_slices(self.core, late)
-        self.early = self._among(after_loop, Colour.BULK)
-        in_loop = [*self.carry, *(a for eqn in self.core for a in eqn.invars)]
-        self.crossing, self._sunk = self.frontier(self._among(in_loop, Colour.BULK), (), self._repeats)
-        later = [a for eqn in self.equations if self.colour(*eqn.outvars) > Colour.ONCE for a in eqn.invars]
-        self.once_out = self._among([*later, *jaxpr.outvars], Colour.ONCE)
+    core = needed(steps, carry_out)
+    rest = [eqn for eqn in steps if eqn not in core]
+    inside = {*carry_in, *(var for eqn in core for var in eqn.outvars)}
+    after_loop = [*emitted, *(atom for eqn in rest for atom in eqn.invars)]
+    late, parts = _without_slices(core, [var for var in among(colour, after_loop, Colour.LOOP) if var in inside])
+    early = among(colour, after_loop, Colour.BULK)
+    in_loop = [*carry_out, *(atom for eqn in core for atom in eqn.invars)]
 
-    def colour(self, *atoms: Atom) -> Colour:
-        """The colour of what is computed from these."""
-        return max((self._colour[a] for a in atoms if isinstance(a, Var)), default=Colour.ONCE)
+    def cheap(eqn: JaxprEqn, _: bool) -> bool:  # what sees a weight stays ahead, where its gradient is one sum
+        return eqn.primitive.name in CHEAP and not among(colour, eqn.invars, Colour.ONCE)
 
-    def part(self, colour: Colour) -> list[JaxprEqn]:
-        """The equations of one colour."""
-        return [eqn for eqn in self.equations if self.colour(*eqn.outvars) == colour]
-
-    def _among(self, atoms: Sequence[Atom], colour: Colour) -> list[Var]:
-        return list(dict.fromkeys(a for a in atoms if isinstance(a, Var) and self._colour[a] == colour))
-
-    def frontier(
-        self, wanted: Iterable[Var], free: Container[Var], again: Callable[[JaxprEqn, bool], bool]
-    ) -> tuple[list[Var], list[JaxprEqn]]:
-        """The fewest bytes of BULK values from which the wanted ones can be computed again, and how.
-
-        Values that are `free` cost nothing. Equations may be run again where `again(equation, from_free)` allows it
-        and where that does not need more bytes than it saves.
-        """
-        needed = dict.fromkeys(var for var in wanted if var not in free)
-        repeated = []
-        for eqn in reversed(self.part(Colour.BULK)):
-            gained = [var for var in eqn.outvars if var in needed]
-            operands = [a for a in self._among(eqn.invars, Colour.BULK) if a not in needed and a not in free]
-            grows = sum(map(_bytes, operands)) > sum(map(_bytes, gained))
-            if gained and not grows and again(eqn, not operands):
-                repeated.append(eqn)
-                for var in gained:
-                    del needed[var]
-                needed |= dict.fromkeys(operands)
-        return list(needed), repeated[::-1]
-
-    def _repeats(self, eqn: JaxprEqn, _: bool) -> bool:
-        """Whether the loop should rather run an equation of the bulk again than read its result."""
-        weighs = self._among(eqn.invars, Colour.ONCE)  # stays in the bulk, where a weight's gradient is one sum
-        return eqn.primitive.name in CHEAP and not weighs
-
-    def once(self, once: Sequence[Any]) -> list[Any]:
-        """What the bulk and the loop read of colour ONCE."""
-        env = dict(zip([*self.constants, *self.once_in], [*self._constant_values, *once], strict=True))
-        evaluate(self.part(Colour.ONCE), env)
-        return [env[var] for var in self.once_out]
-
-    def compute(
-        self,
-        wanted: Sequence[Atom],
-        once: Sequence[Any],
-        bulk: Sequence[Any],
-        known: Mapping[Var, Any] | None = None,
-    ) -> list[Any]:
-        """These values of colour BULK (or ONCE); what is known beside the inputs is not computed again."""
-        env = dict(zip([*self.once_out, *self.bulk_in], [*once, *bulk], strict=True)) | dict(known or {})
-        evaluate(live(self.part(Colour.BULK), wanted, env), env)
-        return [value_of(env, atom) for atom in wanted]
-
-    def bulk(
-        self, once: Sequence[Any], bulk: Sequence[Any], known: Mapping[Var, Any] | None = None
-    ) -> tuple[list[Any], list[Any]]:
-        """What the loop reads of one step's inputs, and the early outputs."""
-        values = self.compute([*self.crossing, *self.early], once, bulk, known)
-        return values[: len(self.crossing)], values[len(self.crossing) :]
-
-    def loop(
-        self, once: Sequence[Any], crossing: Sequence[Any], loop: Sequence[Any], taps: Taps | None = None
-    ) -> tuple[list[Any], list[Any]]:
-        """What the loop hands to its next step, and the late outputs."""
-        variables = [*self.once_out, *self.crossing, *self.loop_in]
-        env = dict(zip(variables, [*once, *crossing, *loop], strict=True))
-        evaluate([*self._sunk, *self.core], env, taps)
-        carry = [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self.carry]
-        return carry, [env[var] for var in self._late]
-
-    def whole(
-        self, once: Sequence[Any], bulk: Sequence[Any], loop: Sequence[Any], taps: Taps | None = None
-    ) -> list[Any]:
-        """What the loop hands to its next step, computed in one go, nothing split."""
-        env = dict(zip([*self.once_out, *self.bulk_in, *self.loop_in], [*once, *bulk, *loop], strict=True))
-        evaluate([*self.part(Colour.BULK), *self.part(Colour.LOOP)], env, taps)
-        return [jnp.broadcast_to(value_of(env, atom), atom.aval.shape) for atom in self.carry]
-
-    def emitted(self, once: Sequence[Any], early: Sequence[Any], late: Sequence[Any]) -> dict[Atom, Any]:
-        """The emitted outputs over time, by variable, from the early and late values over time."""
-        names = [*self.early, *self._late]
-
-        def one(values: list[Any]) -> list[Any]:
-            env = dict(zip([*self.once_out, *names], [*once, *values], strict=True))
-            for part, (whole, axis, start) in self.slices.items():
-                env[part] = jax.lax.slice_in_dim(env[whole], start, start + part.aval.shape[axis], axis=axis)
-            evaluate(self._rest, env)
-            return [jnp.asarray(value_of(env, atom), atom.aval.dtype) for atom in self.outputs]
-
-        over_time = dict(zip(self.outputs, jax.vmap(one)([*early, *late]), strict=True))
-        return over_time | dict(zip(names, [*early, *late], strict=True))
-
-
-def _bytes(var: Var) -> int:
-    return var.aval.size * getattr(var.aval.dtype, "itemsize", 8)
+    crossing, again = rematerialised(colour, ahead, among(colour, in_loop, Colour.BULK), (), cheap)
+    later = [atom for eqn in (*ahead, *steps) for atom in eqn.invars]
+    invariants = among(colour, [*later, *jaxpr.outvars], Colour.ONCE)
+    return Split(
+        once=Program.of(equations, [*jaxpr.constvars, *parameters], invariants),
+        bulk=Program.of(ahead, [*invariants, *inputs_in], [*crossing, *early]),
+        loop=Program((*invariants, *crossing, *carry_in), (*again, *core), (*carry_out, *late)),
+        emit=Program((*invariants, *early, *late, *parts), tuple(rest), tuple(emitted)),
+        constants=tuple(closed.consts),
+        inputs=tuple(inputs_in),
+        state=tuple(carry_in),
+        carry=tuple(carry_out),
+        crossing=tuple(crossing),
+        early=tuple(early),
+        late=tuple(late),
+        parts=parts,
+        outputs=tuple(emitted),
+        exposed=tuple(jaxpr.outvars[end:]),
+        equations=tuple(equations),
+        colours=colour,
+    )
 
 
 def _without_slices(equations: list[JaxprEqn], late: list[Var]) -> tuple[list[Var], dict[Var, tuple[Var, int, int]]]:
@@ -193,21 +197,3 @@ def _without_slices(equations: list[JaxprEqn], late: list[Var]) -> tuple[list[Va
                     slices.setdefault(part, (eqn.outvars[0], axis, start))
                 start += part.aval.shape[axis]
     return [var for var in late if var not in slices], slices
-
-
-def visible(read: Callable[[Any], Any], state: Any) -> tuple[list[int], Callable[[Sequence[Any]], Any]]:
-    """The leaves of one example's state that `read` looks at, and `read` as a function of those alone."""
-    leaves, tree = jax.tree.flatten(state)
-    closed, shape = jax.make_jaxpr(lambda leaves: read(jax.tree.unflatten(tree, leaves)), return_shape=True)(leaves)
-    jaxpr, out_tree = closed.jaxpr, jax.tree.structure(shape)
-    used = {a for eqn in live(jaxpr.eqns, jaxpr.outvars) for a in eqn.invars if isinstance(a, Var)} | {
-        a for a in jaxpr.outvars if not isinstance(a, Literal)
-    }
-    seen = [i for i, var in enumerate(jaxpr.invars) if var in used] or [0]
-
-    def look(leaves: Sequence[Any]) -> Any:
-        env = dict(zip([*jaxpr.constvars, *(jaxpr.invars[i] for i in seen)], [*closed.consts, *leaves], strict=True))
-        evaluate(live(jaxpr.eqns, jaxpr.outvars), env)
-        return jax.tree.unflatten(out_tree, [value_of(env, atom) for atom in jaxpr.outvars])
-
-    return seen, look

@@ -1,10 +1,12 @@
 """The split, on steps that nobody wrote: random chains of equations must run as a plain `lax.scan` would."""
 
+import os
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from gru_lab.recurrence import Reference, Sequential
@@ -12,6 +14,7 @@ from gru_lab.recurrence.layout import Layout
 from gru_lab.recurrence.sequential import LaidOut
 
 WIDTH = 3
+EXAMPLES = int(os.environ.get("EXAMPLES", "10"))  # of other steps each time the tests run; set it higher to search
 QUICKLY = {"xla_backend_optimization_level": 0}
 UNARY = {"tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu, "softplus": jax.nn.softplus}
 # Each instruction combines two values of the list so far (weights, inputs, states, what was computed before).
@@ -49,12 +52,23 @@ def program(instructions, nested):
     return jax.jit(step) if nested else step
 
 
-def outcome(method, step, params, state, xs, reverse):
+LAYOUTS = st.builds(
+    Layout,
+    **dict.fromkeys(["fuse", "transpose", "common", "defer", "hoist", "remat"], st.booleans()),
+    store=st.sampled_from(["gates", "states"]),
+    block=st.integers(1, 8),
+    unroll=st.integers(1, 3),
+)
+
+
+def outcome(method, step, params, state, xs, masks, reverse):
     """The final state, the outputs and all gradients."""
 
     def loss(params, floats, xs):
         start = {**floats, "count": state["count"]}
-        final, hs = method.run(step, lambda s: s["h"] + s["more"][0], params, start, xs, reverse=reverse)
+        initial = {"h": params["b"], "more": (0 * params["b"],), "count": jnp.zeros((), jnp.int32)}
+        options = masks | {"initial": initial, "reverse": reverse}
+        final, hs = method.run(step, lambda s: s["h"] + s["more"][0], params, start, xs, **options)
         weights = jnp.cos(jnp.arange(hs.size)).reshape(hs.shape)
         return jnp.vdot(weights, hs) + jnp.sin(final["more"][0]).sum(), (final, hs)
 
@@ -63,27 +77,49 @@ def outcome(method, step, params, state, xs, reverse):
     return jax.jit(graded, compiler_options=QUICKLY)(params, floats, xs)
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, phases=[Phase.generate])
+@example(  # the input, and all weights, reach nothing
+    instructions=[("times", 0, 0), ("times", 0, 0)],
+    time=3,
+    batch=2,
+    layout=Layout(),
+    reverse=False,
+    nested=False,
+    masked=set(),
+    seed=0,
+)
+@example(  # W (W h): the batch stands last between the products
+    instructions=[("other way", 0, 0), ("other way", 5, 0)],
+    time=3,
+    batch=2,
+    layout=Layout(),
+    reverse=False,
+    nested=False,
+    masked=set(),
+    seed=0,
+)
+@settings(max_examples=EXAMPLES, deadline=None)
 @given(
     instructions=st.lists(INSTRUCTIONS, max_size=7),
     time=st.integers(1, 7),
     batch=st.integers(1, 3),
+    layout=LAYOUTS,
     reverse=st.booleans(),
     nested=st.booleans(),
-    method=st.sampled_from(
-        [Sequential(store="gates"), LaidOut(Layout(fuse=False, store="states", block=2)), Sequential(remat_every=3)]
-    ),
+    masked=st.sets(st.sampled_from(["mask", "resets"])),
+    seed=st.integers(0, 9),
 )
-def test_random_steps_run_as_a_plain_scan(instructions, time, batch, reverse, nested, method):
+def test_random_steps_run_as_a_plain_scan(instructions, time, batch, layout, reverse, nested, masked, seed):
     with jax.enable_x64(True):
-        draw = np.random.default_rng(len(instructions))
+        draw = np.random.default_rng(seed)
         params = {k: jnp.asarray(0.6 * draw.standard_normal((WIDTH, WIDTH))) for k in "UV"}
         params["b"] = jnp.asarray(draw.standard_normal(WIDTH))
         vectors = [jnp.asarray(draw.standard_normal((batch, WIDTH))) for _ in range(2)]
         state = {"h": vectors[0], "more": (vectors[1],), "count": jnp.zeros(batch, jnp.int32)}
         xs = jnp.asarray(draw.standard_normal((time, batch, WIDTH)))
+        masks = {name: jnp.asarray(draw.random((time, batch)) < 0.5) for name in sorted(masked)}
         step = program(instructions, nested)
-        pair = [outcome(m, step, params, state, xs, reverse) for m in (method, Reference())]
+        methods = LaidOut(layout=layout), Reference()
+        pair = [outcome(method, step, params, state, xs, masks, reverse) for method in methods]
         for a, b in zip(*map(jax.tree.leaves, pair), strict=True):
             np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-10)
 
