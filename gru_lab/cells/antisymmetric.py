@@ -1,6 +1,7 @@
 """The antisymmetric RNN of Chang et al. (2019)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax.nn import sigmoid
@@ -32,6 +33,8 @@ class AntisymmetricRNN(Cell):
         gated: whether an input gate scales the step.
         initializer: the scheme that draws W, U and b.
     """
+
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
 
     dt: Positive = 0.1
     gamma: NonNegative = 0.01

@@ -1,6 +1,7 @@
 """The addition-subtraction twin-gated network of Zhang et al. (2018)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from jax.nn import sigmoid
 
@@ -27,6 +28,8 @@ class ATR(Cell):
     Attributes:
         initializer: the scheme that draws W, U and b.
     """
+
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
 
     initializer: SchemeName = "keras"
 

@@ -32,6 +32,7 @@ class BRC(GatedCell):
         neuromodulated: whether the gates see all units.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "c"
     neuromodulated: bool = False
 

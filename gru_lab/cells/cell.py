@@ -21,7 +21,7 @@ class Cell(Schema):
     in the story, `Shapes:`, `Source:`, and `Attributes:` with the meaning of each field.
 
     `witness` names what the numbers of `step` were compared with: `a: package version`, published by others;
-    `b: repository at commit`, the authors' code, run; `c: repository/file:lines at commit`, the authors' code,
+    `b: repository at commit`, the authors' code, run; `c: repository/file, function, at commit`, the authors' code,
     transcribed; `d: none`, the paper alone. `drift` says, where a fresh cell may leave [-1000, 1000] on 2,000
     steps of white noise, why.
 

@@ -1,7 +1,7 @@
 """The oscillator networks coRNN (Rusch and Mishra 2021) and UnICORNN (2021)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +36,8 @@ class CoRNN(Cell):
         initializer: the scheme that draws W, U, V and b; `pytorch` is the authors' joint linear layer of x, y and
             z, everything from U(-1, 1) / sqrt(inputs + 2 hidden).
     """
+
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
 
     dt: Positive = 0.042
     gamma: NonNegative = 2.7
@@ -90,6 +92,8 @@ class UnICORNN(Cell):
         dt: the longest time step.
         alpha: the stiffness.
     """
+
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
 
     dt: Positive = 0.19
     alpha: NonNegative = 30.65

@@ -1,6 +1,7 @@
 """The orthogonal RNN by the exponential map (Lezcano-Casado and Martinez-Rubio 2019)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +35,8 @@ class ExpRNN(Cell):
         initializer: the scheme that draws W_h; b_h begins in U(-0.01, 0.01), and A as rotations of pairs of units
             by angles that are uniform over [-pi, pi].
     """
+
+    witness: ClassVar[str] = "c: lezcano/expRNN/orthogonal.py, OrthogonalRNN.forward, at 00cbf56"
 
     rotation_rate: Positive = 0.1
     initializer: SchemeName = "he"

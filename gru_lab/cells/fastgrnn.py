@@ -30,6 +30,8 @@ class FastRNN(Cell):
         initializer: the scheme that draws W, U and b.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
+
     alpha: float = -3.0
     beta: float = 3.0
     initializer: SchemeName = "edgeml"
@@ -67,6 +69,7 @@ class FastGRNN(GatedCell):
         nu: the scalar nu at first.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "z"
     initializer: SchemeName = "edgeml"
     zeta: float = 1.0

@@ -49,9 +49,8 @@ class HiPPO(GatedCell):
         graph: what comes first, and what it sees.
     """
 
+    witness: ClassVar[str] = "c: HazyResearch/hippo-code/model/memory.py, MemoryCell.forward and LSICell, at 7752388"
     write: ClassVar[str] = "z"
-    witness: ClassVar[str] = "c: HazyResearch/hippo-code/model/memory.py:103-140 and 266-273 at 7752388"
-
     order: Size | None = None
     graph: Literal["code", "paper"] = "code"
 

@@ -1,7 +1,7 @@
 """The independently recurrent network of Li et al. (2018)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,8 @@ class IndRNN(Cell):
         magnitude: the greatest gain of a unit over a sequence.
         initializer: the scheme that draws W_h and b_h.
     """
+
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
 
     nonlinearity: Literal["relu", "tanh"] = "relu"
     u_min: float = 0.0

@@ -31,6 +31,7 @@ class JANET(GatedCell):
         beta: above 0 more is written than the forget gate lets go, as the paper does with 1.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "f"
     gate_init: Literal["constant", "chrono", "ugi"] = "chrono"
     initializer: SchemeName = "glorot"

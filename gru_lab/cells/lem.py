@@ -33,7 +33,7 @@ class LEM(Cell):
         initializer: the scheme that draws W, U and b.
     """
 
-    witness: ClassVar[str] = "c: tk-rusch/LEM/sMNIST/network.py:17-34 at 1315eed"
+    witness: ClassVar[str] = "c: tk-rusch/LEM/sMNIST/network.py, LEMCell.forward, at 1315eed"
 
     dt: Positive = 1.0
     initializer: SchemeName = "pytorch"

@@ -35,7 +35,7 @@ class LipschitzRNN(Cell):
         initializer: the scheme that draws W_h and b_h.
     """
 
-    witness: ClassVar[str] = "c: erichson/LipschitzRNN/models.py:110-113 at 22d2ce3"
+    witness: ClassVar[str] = "c: erichson/LipschitzRNN/models.py, rnn_models.forward, at 22d2ce3"
 
     dt: Positive = 0.03
     beta: Probability = 0.75

@@ -1,7 +1,7 @@
 """The Legendre memory unit of Voelker, Kajic and Eliasmith (2019)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -34,6 +34,8 @@ class LMU(Cell):
         theta: the length of the window, in steps.
         initializer: the scheme that draws W, U and V; e_x and e_h are LeCun-uniform, e_m begins at 0.
     """
+
+    witness: ClassVar[str] = "a: keras-lmu 0.9.0"
 
     order: Size = 16
     theta: Positive = 100.0

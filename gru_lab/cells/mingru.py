@@ -34,6 +34,7 @@ class MinGRU(GatedCell):
         candidate: what n passes through.
     """
 
+    witness: ClassVar[str] = "a: minGRU-pytorch 0.2.1"
     write: ClassVar[str] = "z"
     candidate: Literal["linear", "positive"] = "linear"
 
@@ -70,6 +71,7 @@ class MinLSTM(GatedCell):
         candidate: what n passes through.
     """
 
+    witness: ClassVar[str] = "a: minGRU-pytorch 0.2.1"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     candidate: Literal["linear", "positive"] = "linear"

@@ -1,7 +1,7 @@
 """The real-gated linear recurrent unit of Griffin (De et al. 2024)."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -43,6 +43,8 @@ class RGLRU(Cell):
         full_start: whether the first step writes i * v itself.
         initializer: the scheme that draws W and b.
     """
+
+    witness: ClassVar[str] = "a: recurrentgemma 1.0.1"
 
     c: Positive = 8.0
     min_decay: Decay = 0.9

@@ -37,7 +37,7 @@ class SCRN(Cell):
         initializer: the scheme that draws W, U and V.
     """
 
-    witness: ClassVar[str] = "c: facebookarchive/SCRNNs/mfactory.lua:151-195 at 75b0ab2"
+    witness: ClassVar[str] = "c: facebookarchive/SCRNNs/mfactory.lua, scrnn, at 75b0ab2"
 
     context: Size = 40
     alpha: Probability = 0.95

@@ -35,6 +35,7 @@ class SRU(GatedCell):
             has it as an option that is off.
     """
 
+    witness: ClassVar[str] = "a: sru 2.6.0"
     keep: ClassVar[str] = "f"
     initializer: SchemeName = "lecun"
     highway_bias: float = 0.0

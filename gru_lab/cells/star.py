@@ -26,12 +26,16 @@ class STAR(GatedCell):
     biases), which is the default here.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_k (hidden, hidden), b_g (hidden,).
     Source: Turkoglu et al. 2021, Gating Revisited: Deep Multi-layer RNNs That Can Be Trained,
-    arXiv:1911.11033; code: 0zgur0/STAR_Network.
+    arXiv:1911.11033; code: 0zgur0/STAckable-Recurrent-network,
+    which draws all matrices orthogonal.
 
     Attributes:
         beta: how much more is written than let go; 0 is the paper's cell.
     """
 
+    witness: ClassVar[str] = (
+        "a: torchrecurrent 0.2.5 (beta=0); c: 0zgur0/STAckable-Recurrent-network/star.py, STARCell, at 811d1f9"
+    )
     write: ClassVar[str] = "k"
     gate_init: Literal["constant", "chrono", "ugi"] = "chrono"
     beta: float = 1.0

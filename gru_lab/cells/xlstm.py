@@ -51,6 +51,7 @@ class SLSTM(GatedCell):
         forget: the forget gate's function.
     """
 
+    witness: ClassVar[str] = "a: xlstm 2.0.6"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     gate_init: Literal["powerlaw", "constant", "chrono", "ugi"] = "powerlaw"  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -128,6 +129,7 @@ class MLSTM(GatedCell):
         forget_bias: b_f of the first head; it grows to 3 more at the last.
     """
 
+    witness: ClassVar[str] = "a: xlstm 2.0.6"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     heads: Size = 4

@@ -71,11 +71,11 @@ OTHERS = {
 
 
 def drawn(name, **fields):
-    """A cell, parameters far from their first values, and inputs."""
+    """Parameters of a cell, far from their first values, and inputs."""
     cell = cells.create(name, hidden=HIDDEN, **fields)
     shapes = jax.eval_shape(lambda key: cell.init(key, INPUTS), jax.random.key(0))
     rng = np.random.default_rng(0)
-    return cell, {n: 0.5 * rng.standard_normal(s.shape) for n, s in shapes.items()}, rng.standard_normal((TIME, INPUTS))
+    return {n: 0.5 * rng.standard_normal(s.shape) for n, s in shapes.items()}, rng.standard_normal((TIME, INPUTS))
 
 
 def torchrecurrent():
@@ -121,14 +121,14 @@ def mingru_pytorch():
     from minGRU_pytorch.minGRU import minGRU
     from minGRU_pytorch.minLSTM import minLSTM
 
-    cell, params, xs = drawn("mingru", candidate="positive")
+    params, xs = drawn("mingru", candidate="positive")
     params |= {"b_z": np.zeros(HIDDEN), "b_n": np.zeros(HIDDEN)}  # it has no biases
     module = minGRU(INPUTS, expansion_factor=HIDDEN / INPUTS, proj_out=False).double()
     with torch.no_grad():
         module.to_hidden_and_gate.weight.copy_(torch.tensor(np.hstack([params["W_n"], params["W_z"]]).T))
         hs = module(torch.tensor(xs)[None])[0]  # all steps at once, by a parallel scan
     yield "mingru", {"candidate": "positive"}, params, xs, hs.numpy(), 1e-12, {}
-    cell, params, xs = drawn("minlstm", candidate="positive")
+    params, xs = drawn("minlstm", candidate="positive")
     params |= {name: np.zeros(HIDDEN) for name in params if name.startswith("b_")}
     module = minLSTM(INPUTS, expansion_factor=HIDDEN / INPUTS, proj_out=False).double()
     with torch.no_grad():
@@ -142,7 +142,7 @@ def lru_pytorch():
     import LRU_pytorch
     import torch
 
-    cell, params, xs = drawn("lru")
+    params, xs = drawn("lru")
     module = LRU_pytorch.LRU(INPUTS, 2 * HIDDEN, HIDDEN).double()
     identity = torch.eye(HIDDEN, dtype=torch.complex128)
     with torch.no_grad():
@@ -162,7 +162,7 @@ def xlstm():
     from xlstm.blocks.slstm.src.vanilla.slstm import slstm_forward_pointwise
 
     for heads in (1, 2):
-        cell, params, xs = drawn("slstm", heads=heads)
+        params, xs = drawn("slstm", heads=heads)
         d, blocks = HIDDEN // heads, []
         for gate in "ifgo":
             U = np.zeros((HIDDEN, HIDDEN))
@@ -177,7 +177,7 @@ def xlstm():
             seen.append(states[0, 0].numpy())
         yield "slstm", {"heads": heads}, params, xs, np.stack(seen), 1e-12, {}
 
-        cell, p, xs = drawn("mlstm", heads=heads)
+        p, xs = drawn("mlstm", heads=heads)
         q, k, v = (xs @ p[f"W_{g}"] + p[f"b_{g}"] * (d**0.5 if g == "k" else 1) for g in "qkv")
         q, k, v = (torch.tensor(a.reshape(TIME, heads, d).transpose(1, 0, 2)[None]) for a in (q, k, v))
         i, f = (torch.tensor((xs @ p[f"w_{g}"] + p[f"b_{g}"]).T[None, ..., None]) for g in "if")
@@ -189,7 +189,7 @@ def sru():
     import sru
     import torch
 
-    cell, params, xs = drawn("sru")
+    params, xs = drawn("sru")
     module = sru.SRUCell(INPUTS, HIDDEN).eval()
     joint = np.stack([params[f"W_{g}"] for g in "nfrs"], axis=-1).reshape(INPUTS, -1)
     with torch.no_grad():
@@ -205,7 +205,7 @@ def recurrentgemma():
     from recurrentgemma.jax.layers import RGLRU
 
     for full in (False, True):
-        cell, params, xs = drawn("rglru", full_start=full)
+        params, xs = drawn("rglru", full_start=full)
         module = RGLRU(width=HIDDEN, num_heads=1)
         gates = {
             name: {"w": params[f"W_{g}"][None], "b": params[f"b_{g}"][None]}
@@ -222,7 +222,7 @@ def keras_lmu():
     import keras_lmu as package
     import tensorflow as tf
 
-    cell, params, xs = drawn("lmu", order=4, theta=5.0)
+    params, xs = drawn("lmu", order=4, theta=5.0)
     options = {"hidden_to_memory": True, "memory_to_memory": True, "input_to_hidden": True, "dtype": "float64"}
     hidden = keras.layers.SimpleRNNCell(HIDDEN, dtype="float64")
     module = package.LMUCell(memory_d=1, order=4, theta=5.0, hidden_cell=hidden, **options)
