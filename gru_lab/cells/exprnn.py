@@ -55,9 +55,10 @@ class ExpRNN(Cell):
         return {"a": self.rotation_rate}
 
     def rotation(self, params: Params) -> Float[Array, "H H"]:
-        """The orthogonal matrix exp(A)."""
-        upper = jnp.zeros((self.hidden,) * 2, params["a"].dtype).at[np.triu_indices(self.hidden, 1)].set(params["a"])
-        return jax.scipy.linalg.expm(upper.T - upper)
+        """The orthogonal matrix exp(A), computed in float32 at least."""
+        a = params["a"].astype(jnp.promote_types(params["a"].dtype, jnp.float32))
+        upper = jnp.zeros((self.hidden,) * 2, a.dtype).at[np.triu_indices(self.hidden, 1)].set(a)
+        return jax.scipy.linalg.expm(upper.T - upper).astype(params["a"].dtype)
 
     def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
         """One step of the equations above."""

@@ -38,7 +38,7 @@ class HiPPO(GatedCell):
     decays as 1/t instead of exponentially. Discretised by the bilinear rule; a constant f gives c = (f, 0, ...)
     at every step. The paper draws a step that reads the memory before it writes to it; the authors' code, the
     default here, writes first, and its h has no matrix from h. (That code also stops the clock at 1,024 steps.)
-    The layer above sees h. State (h, c, t).
+    The layer above sees h. State (h, c, t), t in float32 at least.
     Shapes: x (inputs,), h (hidden,), c (order,), f and t (), W_g (inputs, hidden), U_g (hidden, hidden),
     V_g (order, hidden), b_g (hidden,), e_x (inputs,), e_h (hidden,), b_f ().
     Source: Gu et al. 2020, HiPPO, arXiv:2008.07669, theorem 2, equations 3-4 and figure 2; code:
@@ -74,16 +74,16 @@ class HiPPO(GatedCell):
     def initial_state(self, params: Params) -> Any:
         """Zeros for h, c and t."""
         zeros = super().initial_state(params)
-        return zeros, jnp.zeros(self._size, zeros.dtype), jnp.zeros((), zeros.dtype)
+        return zeros, jnp.zeros(self._size, zeros.dtype), jnp.zeros((), jnp.promote_types(zeros.dtype, jnp.float32))
 
     def _memory(self, c: Array, t: Array, f: Array) -> Array:
         j, root = np.arange(self._size), np.sqrt(2.0 * np.arange(self._size) + 1)
         lower = np.where(j[:, None] > j[None, :], root[:, None] * root[None, :], np.diag(j + 1.0))
         first = np.eye(self._size)[0]
-        A, B, I, e = (jnp.asarray(one, c.dtype) for one in (lower, root, np.eye(self._size), first))  # noqa: E741
+        A, B, I, e = (jnp.asarray(one, t.dtype) for one in (lower, root, np.eye(self._size), first))  # noqa: E741
         k = jnp.maximum(t, 1)
         later = jax.scipy.linalg.solve_triangular(I + A / (2 * k), c - (A @ c) / (2 * k) + B * f / k, lower=True)
-        return jnp.where(t == 0, e * f, later)
+        return jnp.where(t == 0, e * f, later).astype(c.dtype)
 
     def _written(self, params: Params, state: Any, x: Array) -> Array:
         h, c, t = state

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
-from gru_lab.cells.initializers import GatedCell, gates
+from gru_lab.cells.initializers import GatedCell, SchemeName, gates
 from gru_lab.typing import Array, Float, Key, Params
 
 
@@ -26,8 +26,7 @@ class STAR(GatedCell):
     biases), which is the default here.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_k (hidden, hidden), b_g (hidden,).
     Source: Turkoglu et al. 2021, Gating Revisited: Deep Multi-layer RNNs That Can Be Trained,
-    arXiv:1911.11033; code: 0zgur0/STAckable-Recurrent-network,
-    which draws all matrices orthogonal.
+    arXiv:1911.11033; code: 0zgur0/STAckable-Recurrent-network.
 
     Attributes:
         beta: how much more is written than let go; 0 is the paper's cell.
@@ -38,6 +37,7 @@ class STAR(GatedCell):
     )
     write: ClassVar[str] = "k"
     gate_init: Literal["constant", "chrono", "ugi"] = "chrono"
+    initializer: SchemeName = "orthogonal"
     beta: float = 1.0
 
     def init(self, key: Key, inputs: int) -> Params:
