@@ -49,14 +49,16 @@ def test_a_fresh_cell_stays_bounded_on_two_thousand_steps_of_noise(cell):
     assert reached < 1e3 or cell.drift, f"reached {reached:.3g}, and drift does not say why"
 
 
-@partial(jax.jit, static_argnums=0, compiler_options=FAST)
 def slopes(cell, params, biases, inputs):
-    """The gradients of all outputs of 12 steps, for every bias and every size of the inputs."""
-    xs = jax.random.normal(jax.random.key(1), (12, INPUTS))
+    """The gradients of three steps, in parameters and inputs, for every bias and size of inputs; not compiled."""
+    xs = jax.random.normal(jax.random.key(1), (3, INPUTS))
 
     def loss(params, xs):
-        step = lambda state, x: (new := cell.step(params, state, x), cell.read(new))  # noqa: E731
-        return jnp.sum(jax.lax.scan(step, cell.initial_state(params), xs)[1])
+        state, total = cell.initial_state(params), 0.0
+        for x in xs:
+            state = cell.step(params, state, x)
+            total += jnp.sum(cell.read(state))
+        return total
 
     def one(bias, size):
         moved = {name: p + bias if name.startswith("b_") else p for name, p in params.items()}
@@ -80,10 +82,11 @@ def test_a_cell_runs_in_bfloat16(cell):
     """Except the two whose state is complex, which bfloat16 has no numbers for."""
     params = jax.tree.map(lambda p: p.astype(jnp.bfloat16), cell.init(jax.random.key(0), INPUTS))
     state = cell.initial_state(params)
-    xs = jax.random.normal(jax.random.key(1), (20, INPUTS), jnp.bfloat16)
+    for x in jax.random.normal(jax.random.key(1), (3, INPUTS), jnp.bfloat16):
+        state = cell.step(params, state, x)
     assert {leaf.dtype for leaf in jax.tree.leaves(state) if leaf.ndim} == {jnp.dtype(jnp.bfloat16)}
-    assert cell.read(cell.step(params, state, xs[0])).dtype == jnp.bfloat16
-    assert jnp.isfinite(extent(cell, params, xs))
+    assert cell.read(state).dtype == jnp.bfloat16
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state))
 
 
 # -- hooks for the training ---------------------------------------------------------------------------------------
