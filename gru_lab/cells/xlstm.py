@@ -8,20 +8,10 @@ import jax.numpy as jnp
 from jax.nn import log_sigmoid, sigmoid
 
 from gru_lab.cells.cell import register
+from gru_lab.cells.heads import join, split, width
 from gru_lab.cells.initializers import GatedCell, gates
 from gru_lab.schema import Size
 from gru_lab.typing import Array, Float, Key, Params
-
-
-def _width(hidden: int, heads: int) -> int:
-    """The units of a head: hidden / heads, rounded up where it does not divide."""
-    return -(-hidden // heads)
-
-
-def _split(v: Array, heads: int) -> Array:
-    """The units dealt to the heads, (heads, width); what the last heads lack is 0."""
-    width = _width(v.shape[-1], heads)
-    return jnp.pad(v, (0, heads * width - v.shape[-1])).reshape(heads, width)
 
 
 @register("slstm")
@@ -62,7 +52,7 @@ class SLSTM(GatedCell):
     def init(self, key: Key, inputs: int) -> Params:
         """W, b of i, f, g, o; U of zeros."""
         params = gates(self.initializer, key, "ifgo", inputs, self.hidden, U="")
-        d = _width(self.hidden, self.heads)
+        d = width(self.hidden, self.heads)
         params |= {f"U_{g}": jnp.zeros((self.heads, d, d)) for g in "ifgo"}
         if self.gate_init != "powerlaw":
             return self.remember(params, key, write="")
@@ -75,8 +65,8 @@ class SLSTM(GatedCell):
         return zeros, zeros, zeros, jnp.full_like(zeros, -1e30)
 
     def _affine(self, g: str, params: Params, h: Array, x: Array) -> Array:
-        seen = jnp.einsum("hd,hde->he", _split(h, self.heads), params[f"U_{g}"])
-        return x @ params[f"W_{g}"] + seen.reshape(-1)[: self.hidden] + params[f"b_{g}"]
+        seen = jnp.einsum("hd,hde->he", split(h, self.heads), params[f"U_{g}"])
+        return x @ params[f"W_{g}"] + join(seen, self.hidden) + params[f"b_{g}"]
 
     def _log_gates(self, params: Params, h: Array, x: Array) -> tuple[Array, Array]:
         i, f = (self._affine(g, params, h, x) for g in "if")
@@ -151,22 +141,22 @@ class MLSTM(GatedCell):
 
     def initial_state(self, params: Params) -> Any:
         """Zeros for h, C, n; m = -1e30."""
-        zeros, d = super().initial_state(params), _width(self.hidden, self.heads)
+        zeros, d = super().initial_state(params), width(self.hidden, self.heads)
         C = jnp.zeros((self.heads, d, d), zeros.dtype)
         return zeros, C, C[:, 0], jnp.full(self.heads, -1e30, zeros.dtype)
 
     def gate_values(self, params: Params, state: Any, x: Float[Array, " I"]) -> dict[str, Array]:
         """The gates before stabilisation, the same for all units of a head."""
-        p, d = params, _width(self.hidden, self.heads)
+        p, d = params, width(self.hidden, self.heads)
         values = {"i": jnp.exp(x @ p["w_i"] + p["b_i"]), "f": sigmoid(x @ p["w_f"] + p["b_f"])}
         return {g: jnp.repeat(value, d)[: self.hidden] for g, value in values.items()}
 
     def step(self, params: Params, state: Any, x: Float[Array, " I"]) -> Any:
         """One step of the equations above."""
         p, (_, C, n, m) = params, state
-        q = _split(x @ p["W_q"] + p["b_q"], self.heads)
-        k = _split(x @ p["W_k"] / n.shape[-1] ** 0.5 + p["b_k"], self.heads)
-        v = _split(x @ p["W_v"] + p["b_v"], self.heads)
+        q = split(x @ p["W_q"] + p["b_q"], self.heads)
+        k = split(x @ p["W_k"] / n.shape[-1] ** 0.5 + p["b_k"], self.heads)
+        v = split(x @ p["W_v"] + p["b_v"], self.heads)
         o = sigmoid(x @ p["W_o"] + p["b_o"])
         i, l = x @ p["w_i"] + p["b_i"], log_sigmoid(x @ p["w_f"] + p["b_f"])  # noqa: E741
         new = jnp.maximum(l + m, i)
@@ -175,7 +165,7 @@ class MLSTM(GatedCell):
         least = jnp.exp(jnp.minimum(-new, jnp.log(jnp.finfo(m.dtype).max) / 2))  # its square must not overflow
         below = jnp.maximum(jnp.abs((n * q).sum(-1)), least) + self.epsilon
         h = jnp.einsum("hde,he->hd", C, q) / below[:, None]
-        return o * h.reshape(-1)[: self.hidden], C, n, new
+        return o * join(h, self.hidden), C, n, new
 
     def read(self, state: Any) -> Float[Array, " H"]:
         """The output h."""

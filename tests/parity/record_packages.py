@@ -238,6 +238,111 @@ def keras_lmu():
     yield "lmu", {"order": 4, "theta": 5.0}, params, xs, np.stack(seen), 1e-6, {}
 
 
+def torch_projection():
+    import torch
+
+    params, xs = drawn("lstmp", projection=2)
+    module = torch.nn.LSTM(INPUTS, HIDDEN, proj_size=2, batch_first=True, dtype=torch.float64)
+    W, U, b = (np.concatenate([params[f"{letter}_{g}"] for g in "ifgo"], axis=-1).T for letter in "WUb")
+    with torch.no_grad():
+        given = {
+            "weight_ih_l0": W,
+            "weight_hh_l0": U,
+            "bias_ih_l0": b,
+            "bias_hh_l0": 0 * b,
+            "weight_hr_l0": params["P"].T,
+        }
+        for name, value in given.items():
+            getattr(module, name).copy_(torch.tensor(value))
+        hs = module(torch.tensor(xs)[None])[0][0].numpy()
+    yield "lstmp", {"projection": 2}, params, xs, hs, 1e-12, {}
+
+
+def mogrifier():
+    import torch
+    from mogrifier import Mogrifier
+
+    params, xs = drawn("mogrifier")
+    circuit = Mogrifier(INPUTS, iters=5, dim_hidden=HIDDEN).double()
+    cell = torch.nn.LSTMCell(INPUTS, HIDDEN, dtype=torch.float64)
+    W, U, b = (torch.tensor(np.concatenate([params[f"{c}_{g}"] for g in "ifgo"], axis=-1).T) for c in "WUb")
+    with torch.no_grad():
+        for linear, weight, bias in ((circuit.Q[0], "Q", "b_x"), (circuit.R[0], "R", "b_h")):
+            linear.weight.copy_(torch.tensor(params[weight].T))
+            linear.bias.copy_(torch.tensor(params[bias]))
+        for name, value in {"weight_ih": W, "weight_hh": U, "bias_ih": b, "bias_hh": 0 * b}.items():
+            getattr(cell, name).copy_(value)
+        h, c, seen = torch.zeros(1, HIDDEN).double(), torch.zeros(1, HIDDEN).double(), []
+        for x in torch.tensor(xs)[:, None]:
+            x, h = circuit(x, h)
+            h, c = cell(x, (h, c))
+            seen.append(h[0].numpy())
+    yield "mogrifier", {}, params, xs, np.stack(seen), 1e-12, {}
+
+
+def ncps():
+    import torch
+    from ncps.torch import CfCCell
+
+    fields = {"backbone": 5, "elapsed": 2.5}
+    params, xs = drawn("cfc", **fields)
+    module = CfCCell(INPUTS, HIDDEN, backbone_units=5).double()
+    layers = {"f": module.ff1, "g": module.ff2, "a": module.time_a, "b": module.time_b}
+    with torch.no_grad():
+        module.backbone[0].weight.copy_(torch.tensor(np.concatenate([params["W_s"], params["U_s"]]).T))
+        module.backbone[0].bias.copy_(torch.tensor(params["b_s"]))
+        for g, layer in layers.items():
+            layer.weight.copy_(torch.tensor(params[f"W_{g}"].T))
+            layer.bias.copy_(torch.tensor(params[f"b_{g}"]))
+        h, seen = torch.zeros(1, HIDDEN).double(), []
+        for x in torch.tensor(xs)[:, None]:
+            h = module(x, h, 2.5)[0]
+            seen.append(h[0].numpy())
+    yield "cfc", fields, params, xs, np.stack(seen), 1e-12, {}
+
+
+def fla():
+    import torch
+    from fla.ops.delta_rule.naive import delta_rule_recurrence
+    from fla.ops.gla.naive import naive_recurrent_gla
+
+    def sigmoid(a):
+        return 1 / (1 + np.exp(-a))
+
+    def by_head(a):
+        return torch.tensor(a.reshape(TIME, 2, -1)[None], dtype=torch.float32)  # (batch, time, heads, d)
+
+    p, xs = drawn("deltanet", heads=2)
+    q, k, v = (xs @ p[f"W_{g}"] for g in "qkv")
+    q, k, v = (by_head(a * sigmoid(a)).transpose(1, 2) for a in (q, k, v))
+    q, k = (a / torch.sqrt((a * a).sum(-1, keepdim=True) + 1e-6) for a in (q, k))
+    beta = by_head(sigmoid(xs @ p["w_b"])).transpose(1, 2)[..., 0]
+    out, _ = delta_rule_recurrence(q, k, v, beta)
+    hs = out[0].transpose(0, 1).reshape(TIME, HIDDEN).numpy()
+    yield "deltanet", {"heads": 2}, p, xs, hs.astype(np.float64), 1e-6, {}
+
+    p, xs = drawn("gla", heads=2)
+    q, k, v = (by_head(xs @ p[f"W_{g}"]) for g in "qkv")
+    gate = by_head(np.log(sigmoid(xs @ p["W_a"] @ p["V_a"] + p["b_a"])) / 16)
+    out = naive_recurrent_gla(q, k, v, gate)[0]
+    yield "gla", {"heads": 2}, p, xs, out[0].reshape(TIME, HIDDEN).numpy().astype(np.float64), 1e-5, {}
+
+
+def mambapy():
+    from types import SimpleNamespace
+
+    import torch
+    from mambapy.mamba import MambaBlock
+
+    p, xs = drawn("s6", order=3)
+    v = xs @ p["W_v"]
+    delta = np.logaddexp(0, v @ p["W_d"] @ p["V_d"] + p["b_d"])
+    arrays = (v[None], delta[None], -np.exp(p["A_log"]), (v @ p["W_B"])[None], (v @ p["W_C"])[None], p["D"])
+    block = SimpleNamespace(config=SimpleNamespace(d_inner=HIDDEN, d_state=3))
+    hs = MambaBlock.selective_scan_seq(block, *(torch.tensor(a) for a in arrays))[0].numpy()
+    yield "s6", {"order": 3}, p, xs, hs, 1e-12, {}
+
+
 PACKAGES = {
     "torchrecurrent": torchrecurrent,
     "minGRU-pytorch": mingru_pytorch,
@@ -246,6 +351,11 @@ PACKAGES = {
     "sru": sru,
     "recurrentgemma": recurrentgemma,
     "keras-lmu": keras_lmu,
+    "torch": torch_projection,
+    "mogrifier": mogrifier,
+    "ncps": ncps,
+    "fla-core": fla,
+    "mambapy": mambapy,
 }
 
 

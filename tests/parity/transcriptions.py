@@ -628,3 +628,102 @@ def sru(p, state, x, t, cell):
         cs.append(f * c[j] + (1 - f) * dot(x, p["W_n"], j))
         hs.append(r * cs[-1] + (1 - r) * dot(x, p["W_s"], j))
     return (hs, cs), hs
+
+
+# -- with projection, in rounds, in closed form -------------------------------------------------------------------
+@transcription("lstmp", projection=2)
+def lstmp(p, state, x, t, cell):
+    h, c = state
+    cs, out = [], []
+    for j in each(p):
+        i, f, o = (sigmoid(affine(p, g, j, x, h)) for g in "ifo")
+        cs.append(f * c[j] + i * tanh(affine(p, "g", j, x, h)))
+        out.append(o * tanh(cs[-1]))
+    h = [dot(out, p["P"], k) for k in range(len(h))]
+    return (h, cs), h
+
+
+@transcription("mogrifier")
+@transcription("mogrifier", rounds=2)
+def mogrifier(p, state, x, t, cell):
+    h, c = state
+    for n in range(1, cell.rounds + 1):
+        if n % 2 == 1:
+            x = [2 * sigmoid(dot(h, p["Q"], k) + p["b_x"][k]) * x[k] for k in range(len(x))]
+        else:
+            h = [2 * sigmoid(dot(x, p["R"], j) + p["b_h"][j]) * h[j] for j in range(len(h))]
+    hs, cs = [], []
+    for j in each(p):
+        i, f, o = (sigmoid(affine(p, g, j, x, h)) for g in "ifo")
+        cs.append(f * c[j] + i * tanh(affine(p, "g", j, x, h)))
+        hs.append(o * tanh(cs[-1]))
+    return (hs, cs), hs
+
+
+@transcription("cfc", backbone=5)
+@transcription("cfc", backbone=3, elapsed=2.5)
+def cfc(p, h, x, t, c):
+    s = [1.7159 * tanh(0.666 * affine(p, "s", k, x, h)) for k in range(len(p["b_s"]))]
+    new = []
+    for j in range(len(h)):
+        f, g, a, b = (affine(p, k, j, s) for k in "fgab")
+        time = sigmoid(c.elapsed * a + b)
+        new.append((1 - time) * tanh(f) + time * tanh(g))
+    return new, new
+
+
+# -- linear attention and the selective state space ---------------------------------------------------------------
+def heads_of(v, heads, d):
+    """The units of each head, the last ones filled up with 0."""
+    v = v + [0.0] * (heads * d - len(v))
+    return [v[n * d : (n + 1) * d] for n in range(heads)]
+
+
+def read_out(qs, Ss, H, d):
+    """Q S / sqrt(d) head by head, as units."""
+    return [inner(q, [row[b] for row in S]) / sqrt(d) for q, S in zip(qs, Ss, strict=True) for b in range(d)][:H]
+
+
+@transcription("deltanet")
+@transcription("deltanet", heads=3)
+def deltanet(p, state, x, t, c):
+    y, Ss = state
+    H, heads, d, new = len(y), len(Ss), len(Ss[0]), []
+    q, k, v = ([a * sigmoid(a) for a in (dot(x, p[f"W_{g}"], j) for j in range(H))] for g in "qkv")
+    q, k, v = (heads_of(a, heads, d) for a in (q, k, v))
+    q, k = ([[a / sqrt(inner(part, part) + 1e-6) for a in part] for part in parts] for parts in (q, k))
+    for n, S in enumerate(Ss):
+        beta = sigmoid(dot(x, p["w_b"], n))
+        held = [sum(k[n][a] * S[a][b] for a in range(d)) for b in range(d)]
+        new.append([[S[a][b] + beta * k[n][a] * (v[n][b] - held[b]) for b in range(d)] for a in range(d)])
+    y = read_out(q, new, H, d)
+    return (y, new), y
+
+
+@transcription("gla", rank=2)
+@transcription("gla", rank=2, heads=3, temperature=2.0)
+def gla(p, state, x, t, c):
+    y, Ss = state
+    H, heads, d = len(y), len(Ss), len(Ss[0])
+    q, k, v = (heads_of([dot(x, p[f"W_{g}"], j) for j in range(H)], heads, d) for g in "qkv")
+    low = [dot(x, p["W_a"], r) for r in range(c.rank)]
+    gate = [sigmoid(dot(low, p["V_a"], j) + p["b_a"][j]) ** (1 / c.temperature) for j in range(H)]
+    gate = heads_of(gate, heads, d)
+    new = [[[gate[n][a] * S[a][b] + k[n][a] * v[n][b] for b in range(d)] for a in range(d)] for n, S in enumerate(Ss)]
+    y = read_out(q, new, H, d)
+    return (y, new), y
+
+
+@transcription("s6", order=3)
+def s6(p, state, x, t, c):
+    y, s = state
+    H, N = len(y), c.order
+    v = [dot(x, p["W_v"], j) for j in range(H)]
+    low = [dot(v, p["W_d"], r) for r in range(len(p["V_d"]))]
+    B, C = ([dot(v, p[f"W_{g}"], n) for n in range(N)] for g in "BC")
+    new, out = [], []
+    for j in range(H):
+        d = log(1 + exp(dot(low, p["V_d"], j) + p["b_d"][j]))
+        new.append([exp(-d * exp(p["A_log"][j][n])) * s[j][n] + d * v[j] * B[n] for n in range(N)])
+        out.append(inner(new[-1], C) + p["D"][j] * v[j])
+    return (out, new), out
