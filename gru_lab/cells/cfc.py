@@ -31,23 +31,24 @@ class CfC(Cell):
     arXiv:2106.13898, equation 10; code: mlech26l/ncps.
 
     Attributes:
-        backbone: the number of units of s.
+        backbone: the number of units of s; as many as h has if null (the authors' package has 128).
         elapsed: the time between two samples.
         initializer: the scheme that draws W, U and b.
     """
 
     witness: ClassVar[str] = "a: ncps 1.0.1"
 
-    backbone: Size = 128
+    backbone: Size | None = None
     elapsed: Positive = 1.0
     initializer: SchemeName = "glorot"
 
     def init(self, key: Key, inputs: int) -> Params:
         """W_s, U_s, b_s; W and b of f, g, a and b."""
         kU, kW = jax.random.split(jax.random.fold_in(key, 1))
-        params = gates(self.initializer, kW, "s", inputs, self.backbone, U="")
-        params["U_s"] = scheme(self.initializer, self.backbone).kernel(kU, (self.hidden, self.backbone))
-        return params | gates(self.initializer, key, "fgab", self.backbone, self.hidden, U="")
+        units = self.backbone or self.hidden
+        params = gates(self.initializer, kW, "s", inputs, units, U="")
+        params["U_s"] = scheme(self.initializer, units).kernel(kU, (self.hidden, units))
+        return params | gates(self.initializer, key, "fgab", units, self.hidden, U="")
 
     def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
         """One step of the equations above."""

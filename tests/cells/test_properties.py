@@ -125,7 +125,11 @@ def kept(cell, params):
     before = cell.initial_state(params)
     small = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e-3) if leaf.shape == (cell.hidden,) else leaf, before)
     after = cell.step(params, small, jnp.zeros(INPUTS))
-    held = after[1] if isinstance(after, tuple) and cells.name_of(cell) in ("lstm", "ran", "sru") else after
+    held = (
+        after[1]
+        if isinstance(after, tuple) and cells.name_of(cell) in ("lstm", "lstmp", "mogrifier", "ran", "sru")
+        else after
+    )
     return np.asarray(jax.tree.leaves(held)[0]) / 1e-3
 
 
