@@ -1,6 +1,7 @@
 """The antisymmetric RNN of Chang et al. (2019)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax.numpy as jnp
 from jax.nn import sigmoid
@@ -21,7 +22,8 @@ class AntisymmetricRNN(Cell):
         h' = h + dt sigmoid(x W_z + h M + b_z) * tanh(x W_h + h M + b_h)    gated=True
 
     Stability is had from the form of one matrix, without gates or constraints; gamma damps what the discrete
-    step would otherwise blow up.
+    step would otherwise blow up. The paper chooses dt from {0.01, 0.1, 1} and gamma from {0, 0.001, 0.01, 0.1} for
+    each task: no unit moves by more than dt a step, so 0.01 cannot follow a sequence of 50 steps.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_h (hidden, hidden), b_g (hidden,).
     Source: Chang et al. 2019, AntisymmetricRNN, arXiv:1902.09689.
 
@@ -32,7 +34,9 @@ class AntisymmetricRNN(Cell):
         initializer: the scheme that draws W, U and b.
     """
 
-    dt: Positive = 0.01
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
+
+    dt: Positive = 0.1
     gamma: NonNegative = 0.01
     gated: bool = False
     initializer: SchemeName = "keras"

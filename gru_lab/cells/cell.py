@@ -20,11 +20,18 @@ class Cell(Schema):
     Its docstring is its card: a line that says what it is, the equations indented, a paragraph on its place
     in the story, `Shapes:`, `Source:`, and `Attributes:` with the meaning of each field.
 
+    `witness` names what the numbers of `step` were compared with: `a: package version`, published by others;
+    `b: repository at commit`, the authors' code, run; `c: repository/file, function, at commit`, the authors' code,
+    transcribed; `d: none`, the paper alone. `drift` says, where a fresh cell may leave [-1000, 1000] on 2,000
+    steps of white noise, why.
+
     Attributes:
         hidden: the number of units of the state.
     """
 
     group: ClassVar[str] = "cell"
+    witness: ClassVar[str] = "d: none"
+    drift: ClassVar[str] = ""
 
     hidden: Size = 64
 
@@ -43,6 +50,19 @@ class Cell(Schema):
     def read(self, state: State) -> Float[Array, " O"]:
         """What the layer above sees of a state: the state itself by default."""
         return state
+
+    def constrain(self, params: Params, length: int) -> Params:
+        """The parameters brought back into the set that the cell allows, after an update; by default as they are.
+
+        Args:
+            params: the parameters that the optimiser made.
+            length: the number of steps of a training sequence.
+        """
+        return params
+
+    def rates(self) -> dict[str, float]:
+        """The factor on the learning rate for each parameter whose factor is not 1."""
+        return {}
 
 
 _registry = Registry("cell", Cell, "gru_lab.cells")

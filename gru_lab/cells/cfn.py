@@ -28,6 +28,7 @@ class CFN(GatedCell):
         forget_bias: added to b_f when it is drawn.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     forget_bias: float = 1.0

@@ -1,7 +1,7 @@
 """The oscillator networks coRNN (Rusch and Mishra 2021) and UnICORNN (2021)."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -22,28 +22,35 @@ class CoRNN(Cell):
         y' = y + dt z'
 
     A second-order differential equation whose energy is bounded: so are the states, and the gradients neither
-    explode nor vanish exponentially. `damping="implicit"` takes z' for z in the damping term. State (y, z).
+    explode nor vanish exponentially. `damping="implicit"` takes z' for z in the damping term. State (y, z). dt,
+    gamma and epsilon are chosen for each task: the default is the authors' for sequential MNIST.
     Shapes: x (inputs,), y and z (hidden,), W_y (inputs, hidden), U_y and V_y (hidden, hidden), b_y (hidden,).
-    Source: Rusch & Mishra 2021, Coupled Oscillatory Recurrent Neural Network, arXiv:2010.00951, equation 3.
+    Source: Rusch & Mishra 2021, Coupled Oscillatory Recurrent Neural Network, arXiv:2010.00951, equation 3; code:
+    tk-rusch/coRNN.
 
     Attributes:
         dt: the time step.
         gamma: the stiffness, the square of the oscillators' frequency.
         epsilon: the damping.
         damping: whether the damping term takes the speed before (`explicit`) or after the step.
-        initializer: the scheme that draws W, U, V and b.
+        initializer: the scheme that draws W, U, V and b; `pytorch` is the authors' joint linear layer of x, y and
+            z, everything from U(-1, 1) / sqrt(inputs + 2 hidden).
     """
+
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
 
     dt: Positive = 0.042
     gamma: NonNegative = 2.7
     epsilon: NonNegative = 4.7
     damping: Literal["explicit", "implicit"] = "explicit"
-    initializer: SchemeName = "keras"
+    initializer: SchemeName = "pytorch"
 
     def init(self, key: Key, inputs: int) -> Params:
         """W_y, U_y, b_y and V_y."""
         (V,) = gates(self.initializer, jax.random.fold_in(key, 1), "", inputs, self.hidden, U="y").values()
-        return gates(self.initializer, key, "y", inputs, self.hidden) | {"V_y": V}
+        params = gates(self.initializer, key, "y", inputs, self.hidden) | {"V_y": V}
+        joint = (self.hidden / (inputs + 2 * self.hidden)) ** 0.5 if self.initializer == "pytorch" else 1.0
+        return {name: joint * p for name, p in params.items()}
 
     def initial_state(self, params: Params) -> Any:
         """Zeros for y and z."""
@@ -75,24 +82,29 @@ class UnICORNN(Cell):
         y' = y + s * z'
 
     Each unit is its own oscillator with its own learned time step s; a symplectic step is invertible, so the
-    paper trains it without stored states. State (y, z).
+    paper trains it without stored states. State (y, z). dt and alpha are chosen for each task: the default is the
+    authors' for permuted sequential MNIST.
     Shapes: x (inputs,), y and z (hidden,), W_y (inputs, hidden), u_y, b_y and c (hidden,).
-    Source: Rusch & Mishra 2021, UnICORNN, arXiv:2103.05487.
+    Source: Rusch & Mishra 2021, UnICORNN, arXiv:2103.05487; code: tk-rusch/unicornn, which draws W_y from
+    U(-1, 1) sqrt(6 / (65 inputs)), u_y from U(0, 1), c from U(-0.1, 0.1), and begins b_y at 0.
 
     Attributes:
         dt: the longest time step.
         alpha: the stiffness.
-        initializer: the scheme that draws W_y and b_y; u_y is uniform over [0, 1], c over [-0.1, 0.1].
     """
 
-    dt: Positive = 0.1
-    alpha: NonNegative = 1.0
-    initializer: SchemeName = "keras"
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
+
+    dt: Positive = 0.19
+    alpha: NonNegative = 30.65
 
     def init(self, key: Key, inputs: int) -> Params:
         """W_y, b_y, u_y and c."""
-        ku, kc = jax.random.split(jax.random.fold_in(key, 1))
-        return gates(self.initializer, key, "y", inputs, self.hidden, U="") | {
+        kW, ku, kc = jax.random.split(key, 3)
+        edge = (6 / (65 * inputs)) ** 0.5
+        return {
+            "W_y": jax.random.uniform(kW, (inputs, self.hidden), minval=-edge, maxval=edge),
+            "b_y": jnp.zeros(self.hidden),
             "u_y": jax.random.uniform(ku, (self.hidden,)),
             "c": jax.random.uniform(kc, (self.hidden,), minval=-0.1, maxval=0.1),
         }

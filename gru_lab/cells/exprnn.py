@@ -1,6 +1,7 @@
 """The orthogonal RNN by the exponential map (Lezcano-Casado and Martinez-Rubio 2019)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 
 from gru_lab.cells.cell import Cell, register
 from gru_lab.cells.initializers import SchemeName, gates
+from gru_lab.schema import Positive
 from gru_lab.typing import Array, Float, Key, Params
 
 
@@ -25,26 +27,38 @@ class ExpRNN(Cell):
     exponential a sequence, provided that the recurrence hoists it out of the loop.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), a (hidden (hidden - 1) / 2,), b_h (hidden,).
     Source: Lezcano-Casado & Martinez-Rubio 2019, Cheap Orthogonal Constraints in Neural Networks,
-    arXiv:1901.08428; modrelu: Arjovsky et al. 2016, arXiv:1511.06464.
+    arXiv:1901.08428; modrelu: Arjovsky et al. 2016, arXiv:1511.06464; code: lezcano/expRNN, mode `exprnn` (its
+    default is the dynamic trivialisation of 2019, which moves the base of exp every 100 updates).
 
     Attributes:
-        initializer: the scheme that draws W_h and b_h; A begins as rotations of pairs of units by angles that
-            are uniform over [-pi, pi].
+        rotation_rate: the factor on the learning rate of a; the authors' is a tenth.
+        initializer: the scheme that draws W_h; b_h begins in U(-0.01, 0.01), and A as rotations of pairs of units
+            by angles that are uniform over [-pi, pi].
     """
 
-    initializer: SchemeName = "keras"
+    witness: ClassVar[str] = "c: lezcano/expRNN/orthogonal.py, OrthogonalRNN.forward, at 00cbf56"
+
+    rotation_rate: Positive = 0.1
+    initializer: SchemeName = "he"
 
     def init(self, key: Key, inputs: int) -> Params:
-        """W_h, b_h and the entries of A above its diagonal, row by row."""
+        """W_h, b_h and a, the entries of A above its diagonal, row by row."""
         rows, columns = np.triu_indices(self.hidden, 1)
         pairs = (rows % 2 == 0) & (columns == rows + 1)
         angles = jax.random.uniform(jax.random.fold_in(key, 1), rows.shape, minval=-jnp.pi, maxval=jnp.pi)
-        return gates(self.initializer, key, "h", inputs, self.hidden, U="") | {"a": jnp.where(pairs, angles, 0.0)}
+        b = jax.random.uniform(jax.random.fold_in(key, 2), (self.hidden,), minval=-0.01, maxval=0.01)
+        params = gates(self.initializer, key, "h", inputs, self.hidden, U="", b="")
+        return params | {"b_h": b, "a": jnp.where(pairs, angles, 0.0)}
+
+    def rates(self) -> dict[str, float]:
+        """A slower rate for a."""
+        return {"a": self.rotation_rate}
 
     def rotation(self, params: Params) -> Float[Array, "H H"]:
-        """The orthogonal matrix exp(A)."""
-        upper = jnp.zeros((self.hidden,) * 2, params["a"].dtype).at[np.triu_indices(self.hidden, 1)].set(params["a"])
-        return jax.scipy.linalg.expm(upper.T - upper)
+        """The orthogonal matrix exp(A), computed in float32 at least."""
+        a = params["a"].astype(jnp.promote_types(params["a"].dtype, jnp.float32))
+        upper = jnp.zeros((self.hidden,) * 2, a.dtype).at[np.triu_indices(self.hidden, 1)].set(a)
+        return jax.scipy.linalg.expm(upper.T - upper).astype(params["a"].dtype)
 
     def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
         """One step of the equations above."""

@@ -19,10 +19,10 @@ class FastRNN(Cell):
         n  = tanh(x W_h + h U_h + b_h)
         h' = sigmoid(alpha) n + sigmoid(beta) h
 
-    Two scalars are enough to train a vanilla RNN stably.
+    Two scalars are enough to train a vanilla RNN stably. Its biases begin at 1, as in the authors' code.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), U_h (hidden, hidden), b_h (hidden,), alpha and
     beta ().
-    Source: Kusupati et al. 2018, FastGRNN, arXiv:1901.02358, section 3.1.
+    Source: Kusupati et al. 2018, FastGRNN, arXiv:1901.02358, section 3.1; code: microsoft/EdgeML.
 
     Attributes:
         alpha: the scalar alpha at first; sigmoid(-3) is 0.05.
@@ -30,9 +30,11 @@ class FastRNN(Cell):
         initializer: the scheme that draws W, U and b.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
+
     alpha: float = -3.0
     beta: float = 3.0
-    initializer: SchemeName = "keras"
+    initializer: SchemeName = "edgeml"
 
     def init(self, key: Key, inputs: int) -> Params:
         """W_h, U_h, b_h, alpha, beta."""
@@ -57,17 +59,19 @@ class FastGRNN(GatedCell):
         h' = z * h + (sigmoid(zeta) (1 - z) + sigmoid(nu)) * n
 
     A gated cell at the price of a vanilla RNN; the paper's low-rank, sparse, quantised weights are not done
-    here.
+    here. Its biases begin at 1, as in the authors' code.
     Shapes: x (inputs,), h (hidden,), W_a (inputs, hidden), U_a (hidden, hidden), b_g (hidden,), zeta and nu
     ().
-    Source: Kusupati et al. 2018, FastGRNN, arXiv:1901.02358, section 3.2.
+    Source: Kusupati et al. 2018, FastGRNN, arXiv:1901.02358, section 3.2; code: microsoft/EdgeML.
 
     Attributes:
         zeta: the scalar zeta at first.
         nu: the scalar nu at first.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "z"
+    initializer: SchemeName = "edgeml"
     zeta: float = 1.0
     nu: float = -4.0
 

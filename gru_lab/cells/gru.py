@@ -1,7 +1,7 @@
 """The gated recurrent unit of Cho et al. (2014)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +38,8 @@ class GRU(GatedCell):
             `reset="before"` has none.
         tied: one gate for both, r = z (with `reset="before", update="write"` this is the MGU).
     """
+
+    witness: ClassVar[str] = 'a: torch.nn; keras and haiku (reset="before")'
 
     reset: Literal["after", "before"] = "after"
     update: Literal["keep", "write"] = "keep"

@@ -13,7 +13,7 @@ from gru_lab.schema import Range
 from gru_lab.typing import Array, Float, Key, Params, State
 
 Draw = Callable[..., Array]  # (key, shape) -> array
-SchemeName = Literal["pytorch", "keras", "flax", "orthogonal", "identity"]
+SchemeName = Literal["pytorch", "keras", "flax", "orthogonal", "identity", "glorot", "lecun", "he", "edgeml"]
 
 
 class Scheme(NamedTuple):
@@ -33,6 +33,10 @@ def scheme(name: SchemeName, hidden: int) -> Scheme:
     - `orthogonal`: orthogonal input and recurrent matrices, zero biases (Saxe 2014, arXiv:1312.6120).
     - `identity`: input matrices from N(0, 0.001^2), identity recurrent matrices, zero biases
       (Le 2015, arXiv:1504.00941; with `nonlinearity="relu"` a vanilla RNN so drawn is the IRNN).
+    - `glorot`: all matrices Glorot-uniform, zero biases (TensorFlow's default where a cell names none).
+    - `lecun`: LeCun-uniform input matrices, orthogonal recurrent matrices, zero biases.
+    - `he`: input matrices from N(0, 2 / inputs), orthogonal recurrent matrices, zero biases.
+    - `edgeml`: all matrices from N(0, 0.1^2), biases of 1 (microsoft/EdgeML).
     """
     bound = hidden**-0.5
 
@@ -49,6 +53,10 @@ def scheme(name: SchemeName, hidden: int) -> Scheme:
         "flax": Scheme(jini.lecun_normal(), orthogonal, jini.zeros),
         "orthogonal": Scheme(orthogonal, orthogonal, jini.zeros),
         "identity": Scheme(jini.normal(0.001), identity, jini.zeros),
+        "glorot": Scheme(jini.glorot_uniform(), jini.glorot_uniform(), jini.zeros),
+        "lecun": Scheme(jini.lecun_uniform(), orthogonal, jini.zeros),
+        "he": Scheme(jini.variance_scaling(2.0, "fan_in", "normal"), orthogonal, jini.zeros),
+        "edgeml": Scheme(jini.normal(0.1), jini.normal(0.1), jini.ones),
     }
     return schemes[name]
 

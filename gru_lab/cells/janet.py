@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
-from gru_lab.cells.initializers import GatedCell, gates
+from gru_lab.cells.initializers import GatedCell, SchemeName, gates
 from gru_lab.typing import Array, Float, Key, Params
 
 
@@ -20,17 +20,21 @@ class JANET(GatedCell):
         n  = tanh(x W_n + h U_n + b_n)
         h' = sigmoid(s) * h + (1 - sigmoid(s - beta)) * n
 
-    Shows that, once the gates begin with the right time scales, one of the LSTM's three gates is enough.
+    Shows that, once the gates begin with the right time scales, one of the LSTM's three gates is enough. The
+    authors set t_max to the length T of the task's sequences and draw b_f = log u with u from U(1, T), one step
+    beyond the chrono initialisation here, and all matrices Glorot-uniform.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_g (hidden, hidden), b_g (hidden,).
     Source: van der Westhuizen & Lasenby 2018, The unreasonable effectiveness of the forget gate,
-    arXiv:1804.04849.
+    arXiv:1804.04849; code: JosvanderWesthuizen/janet.
 
     Attributes:
         beta: above 0 more is written than the forget gate lets go, as the paper does with 1.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "f"
     gate_init: Literal["constant", "chrono", "ugi"] = "chrono"
+    initializer: SchemeName = "glorot"
     beta: float = 1.0
 
     def init(self, key: Key, inputs: int) -> Params:

@@ -1,7 +1,7 @@
 """Long expressive memory (Rusch 2022)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from jax.nn import sigmoid
@@ -25,15 +25,18 @@ class LEM(Cell):
     A multiscale differential equation, stepped; what the LSTM's gates do appears as time steps, and for dt
     <= 1 the states stay in [-1, 1]. State (y, z).
     Shapes: x (inputs,), y and z (hidden,), W_g (inputs, hidden), U_g (hidden, hidden), b_g (hidden,).
-    Source: Rusch et al. 2022, Long Expressive Memory for Sequence Modeling, arXiv:2110.04744, equation 3.
+    Source: Rusch et al. 2022, Long Expressive Memory for Sequence Modeling, arXiv:2110.04744, equation 3; code:
+    tk-rusch/LEM, which draws all weights from U(-1, 1) / sqrt(hidden).
 
     Attributes:
         dt: the longest time step.
         initializer: the scheme that draws W, U and b.
     """
 
+    witness: ClassVar[str] = "c: tk-rusch/LEM/sMNIST/network.py, LEMCell.forward, at 1315eed"
+
     dt: Positive = 1.0
-    initializer: SchemeName = "keras"
+    initializer: SchemeName = "pytorch"
 
     def init(self, key: Key, inputs: int) -> Params:
         """W, U, b of 1, 2, z and y."""

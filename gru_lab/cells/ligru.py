@@ -26,6 +26,7 @@ class LiGRU(GatedCell):
     Source: Ravanelli et al. 2018, Light Gated Recurrent Units for Speech Recognition, arXiv:1803.10225.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "z"
 
     def init(self, key: Key, inputs: int) -> Params:

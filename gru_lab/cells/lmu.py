@@ -1,7 +1,7 @@
 """The Legendre memory unit of Voelker, Kajic and Eliasmith (2019)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -27,28 +27,30 @@ class LMU(Cell):
     m).
     Shapes: x (inputs,), u (), m (order,), h (hidden,), e_x (inputs,), e_h (hidden,), e_m (order,),
     W_h (inputs, hidden), U_h (hidden, hidden), V_h (order, hidden).
-    Source: Voelker, Kajic, Eliasmith 2019, Legendre Memory Units, NeurIPS, equations 1-7.
+    Source: Voelker, Kajic, Eliasmith 2019, Legendre Memory Units, NeurIPS, equations 1-7; code: nengo/keras-lmu.
 
     Attributes:
         order: the number of Legendre coefficients.
         theta: the length of the window, in steps.
-        initializer: the scheme that draws W, U and V; e_x is LeCun-uniform, e_h and e_m begin at 0.
+        initializer: the scheme that draws W, U and V; e_x and e_h are LeCun-uniform, e_m begins at 0.
     """
+
+    witness: ClassVar[str] = "a: keras-lmu 0.9.0"
 
     order: Size = 16
     theta: Positive = 100.0
-    initializer: SchemeName = "keras"
+    initializer: SchemeName = "glorot"
 
     def init(self, key: Key, inputs: int) -> Params:
         """W_h, U_h, V_h, e_x, e_h, e_m."""
         draw, (kW, kU, kV, ke) = scheme(self.initializer, self.hidden), jax.random.split(key, 4)
-        edge = (3.0 / inputs) ** 0.5
+        edge, edge_h = (3.0 / inputs) ** 0.5, (3.0 / self.hidden) ** 0.5
         return {
             "W_h": draw.kernel(kW, (inputs, self.hidden)),
             "U_h": draw.recurrent(kU, (self.hidden, self.hidden)),
             "V_h": draw.kernel(kV, (self.order, self.hidden)),
             "e_x": jax.random.uniform(ke, (inputs,), minval=-edge, maxval=edge),
-            "e_h": jnp.zeros(self.hidden),
+            "e_h": jax.random.uniform(jax.random.fold_in(ke, 1), (self.hidden,), minval=-edge_h, maxval=edge_h),
             "e_m": jnp.zeros(self.order),
         }
 

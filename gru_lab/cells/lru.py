@@ -1,7 +1,7 @@
 """The linear recurrent unit of Orvieto et al. (2023)."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,8 @@ class LRU(Cell):
         r_max: the greatest |lambda| at first; the squares are uniform in between.
         max_phase: the greatest phase of lambda at first.
     """
+
+    witness: ClassVar[str] = "a: lru-pytorch 0.1.3"
 
     r_min: Probability = 0.0
     r_max: Annotated[float, Range(0, 1, above=True)] = 1.0

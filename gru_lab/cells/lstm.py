@@ -48,6 +48,7 @@ class LSTM(GatedCell):
             are then a part of the state (h, c, i, f, o).
     """
 
+    witness: ClassVar[str] = "a: torch.nn; torchrecurrent 0.2.5 (peephole)"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
 

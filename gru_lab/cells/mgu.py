@@ -29,6 +29,7 @@ class MGU(GatedCell):
         variant: what the gate sees.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     write: ClassVar[str] = "f"
     variant: Literal["mgu", "mgu1", "mgu2", "mgu3"] = "mgu"
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import jax.numpy as jnp
-from jax.nn import sigmoid
+from jax.nn import log_sigmoid, sigmoid
 
 from gru_lab.cells.cell import register
 from gru_lab.cells.initializers import GatedCell, gates
@@ -34,6 +34,7 @@ class MinGRU(GatedCell):
         candidate: what n passes through.
     """
 
+    witness: ClassVar[str] = "a: minGRU-pytorch 0.2.1"
     write: ClassVar[str] = "z"
     candidate: Literal["linear", "positive"] = "linear"
 
@@ -61,7 +62,8 @@ class MinLSTM(GatedCell):
         n  = x W_n + b_n             candidate="linear";    G(x W_n + b_n), candidate="positive"
         h' = f / (f + i) * h + i / (f + i) * n
 
-    As the minGRU, with two gates whose ratio decides.
+    As the minGRU, with two gates whose ratio decides: f / (f + i) = sigmoid(log f - log i), which holds its value
+    where both gates underflow.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), b_g (hidden,).
     Source: Feng et al. 2024, Were RNNs All We Needed?, arXiv:2410.01201, section 3.2 and appendix B.
 
@@ -69,6 +71,7 @@ class MinLSTM(GatedCell):
         candidate: what n passes through.
     """
 
+    witness: ClassVar[str] = "a: minGRU-pytorch 0.2.1"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     candidate: Literal["linear", "positive"] = "linear"
@@ -79,8 +82,8 @@ class MinLSTM(GatedCell):
 
     def gate_values(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> dict[str, Array]:
         """The gates f / (f + i) and i / (f + i)."""
-        f, i = (sigmoid(x @ params[f"W_{g}"] + params[f"b_{g}"]) for g in "fi")
-        return {"f": f / (f + i), "i": i / (f + i)}
+        f, i = (log_sigmoid(x @ params[f"W_{g}"] + params[f"b_{g}"]) for g in "fi")
+        return {"f": sigmoid(f - i), "i": sigmoid(i - f)}
 
     def step(self, params: Params, state: Float[Array, " H"], x: Float[Array, " I"]) -> Float[Array, " H"]:
         """One step of the equations above."""

@@ -26,6 +26,7 @@ class MinimalRNN(GatedCell):
     arXiv:1806.05394.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "u"
 
     def init(self, key: Key, inputs: int) -> Params:

@@ -35,6 +35,7 @@ class MUT(GatedCell):
         variant: 1, 2 or 3.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     write: ClassVar[str] = "z"
     variant: Literal[1, 2, 3] = 1
 

@@ -30,6 +30,7 @@ class RAN(GatedCell):
         output: g.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     output: Literal["tanh", "identity"] = "tanh"

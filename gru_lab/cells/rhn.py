@@ -1,7 +1,7 @@
 """The recurrent highway network of Zilly et al. (2017)."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import jax.numpy as jnp
 from jax.nn import sigmoid
@@ -33,6 +33,8 @@ class RHN(Cell):
         transform_bias: added to b_t when it is drawn; below 0 carries at first.
         initializer: the scheme that draws W, U and b.
     """
+
+    witness: ClassVar[str] = "c: jzilly/RecurrentHighwayNetworks/rhn.py, RHNCell, at 264cfe7"
 
     depth: Annotated[int, Range(1, 13)] = 2
     transform_bias: float = -2.0

@@ -1,7 +1,7 @@
 """The vanilla recurrent network of Elman (1990)."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,8 @@ class RNN(Cell):
         nonlinearity: f.
         initializer: the scheme that draws W, U and b.
     """
+
+    witness: ClassVar[str] = "a: torch.nn"
 
     nonlinearity: Literal["tanh", "relu"] = "tanh"
     initializer: SchemeName = "keras"

@@ -29,6 +29,7 @@ class UGRNN(GatedCell):
         forget_bias: the paper's forget bias.
     """
 
+    witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "z"
     forget_bias: float = 1.0
 

@@ -1,6 +1,7 @@
 """The unitary evolution RNN of Arjovsky, Shah and Bengio (2016)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -26,23 +27,26 @@ class UnitaryRNN(Cell):
     The state is complex, the layer above sees (Re h, Im h), and the first state is learned (h0).
     Shapes: x (inputs,), h complex (hidden,), V (inputs, 2 hidden: real, imaginary), theta (3, hidden),
     r (2, 2 hidden), b_h (hidden,), h0 (2 hidden,).
-    Source: Arjovsky, Shah, Bengio 2016, Unitary Evolution Recurrent Neural Networks, arXiv:1511.06464.
+    Source: Arjovsky, Shah, Bengio 2016, Unitary Evolution Recurrent Neural Networks, arXiv:1511.06464; code:
+    amarshah/complex_RNN, whose last version scales the units and has the Fourier transforms commented out.
 
     Attributes:
-        initializer: the scheme that draws V and b_h.
+        initializer: the scheme that draws V.
     """
+
+    witness: ClassVar[str] = "c: amarshah/complex_RNN/models.py, complex_RNN, at 0fbd1f0"
 
     initializer: SchemeName = "keras"
 
     def init(self, key: Key, inputs: int) -> Params:
-        """V, theta from U(-pi, pi), r from U(-1, 1), b_h, h0 from U(+-sqrt(3 / (2 hidden)))."""
+        """V, theta from U(-pi, pi), r from U(-1, 1), b_h from U(-0.01, 0.01), h0 from U(+-sqrt(3 / (2 hidden)))."""
         H, (kV, kt, kr, k0, kb) = self.hidden, jax.random.split(key, 5)
         draw, edge = scheme(self.initializer, H), (1.5 / H) ** 0.5
         return {
             "V": draw.kernel(kV, (inputs, 2 * H)),
             "theta": jax.random.uniform(kt, (3, H), minval=-jnp.pi, maxval=jnp.pi),
             "r": jax.random.uniform(kr, (2, 2 * H), minval=-1.0, maxval=1.0),
-            "b_h": draw.bias(kb, (H,)),
+            "b_h": jax.random.uniform(kb, (H,), minval=-0.01, maxval=0.01),
             "h0": jax.random.uniform(k0, (2 * H,), minval=-edge, maxval=edge),
         }
 

@@ -125,7 +125,11 @@ def kept(cell, params):
     before = cell.initial_state(params)
     small = jax.tree.map(lambda leaf: jnp.full_like(leaf, 1e-3) if leaf.shape == (cell.hidden,) else leaf, before)
     after = cell.step(params, small, jnp.zeros(INPUTS))
-    held = after[1] if isinstance(after, tuple) and cells.name_of(cell) in ("lstm", "ran", "sru") else after
+    held = (
+        after[1]
+        if isinstance(after, tuple) and cells.name_of(cell) in ("lstm", "lstmp", "mogrifier", "ran", "sru")
+        else after
+    )
     return np.asarray(jax.tree.leaves(held)[0]) / 1e-3
 
 
@@ -161,25 +165,46 @@ def test_the_irnn_forgets_nothing_at_first():
 
 
 # -- derived memories and clocks ----------------------------------------------------------------------------------
-def test_lmu_holds_a_window_of_its_input():
-    cell, params = made("lmu", order=12, theta=40.0)
-    params |= {"e_x": jnp.array([1.0, 0.0, 0.0])}
-    signal = np.sin(2 * np.pi * np.arange(200) / 50).astype("float32")
-    _, m = run(cell, params, np.stack([signal, 0 * signal, 0 * signal], axis=1))
-    back = m.sum(axis=1)  # Legendre polynomials are 1 at the old end of the window: the input `theta` steps ago
-    np.testing.assert_allclose(back[100:], signal[100 - 40 : -40], atol=0.08)
+@pytest.mark.parametrize("degree", range(6))
+def test_lmu_holds_a_polynomial_of_its_window(degree):
+    """P_j(2r - 1) weighs m_j for the input r theta steps ago; held for a step, the input is half a step older."""
+    cell, params = made("lmu", order=6, theta=50.0)
+    params |= {"e_x": jnp.array([1.0, 0.0, 0.0]), "e_h": jnp.zeros(6)}
+    times = np.arange(200)
+
+    def signal(t):
+        return np.polynomial.legendre.legval(t / 100 - 1, np.eye(6)[degree])
+
+    inputs = signal(times).astype("float32")
+    _, m = run(cell, params, np.stack([inputs, 0 * inputs, 0 * inputs], axis=1))
+    back = np.linspace(0, 1, 6)
+    read = np.polynomial.legendre.legval(2 * back - 1, np.asarray(m[-1]))
+    np.testing.assert_allclose(read, signal(199.5 - 50 * back), atol=0.01)
 
 
-def test_hippo_holds_the_mean_and_the_trend_of_all_the_past():
-    cell, params = made("hippo", order=4)
+@pytest.mark.parametrize("degree", range(6))
+def test_hippo_holds_a_polynomial_of_all_the_past(degree):
+    """sqrt(2j + 1) P_j(2r - 1) weighs c_j for the signal at the share r of the past."""
+    cell, params = made("hippo", order=6)
     zeros = {n: jnp.zeros_like(p) for n, p in params.items()}
-    # z = 1 and n = x, small: f is the input.
-    params = zeros | {"b_z": jnp.full(6, 50.0), "W_n": zeros["W_n"].at[0, 0].set(1.0), "e": zeros["e"].at[0].set(1.0)}
-    ramp = 1e-2 * np.arange(1, 401, dtype="float32") / 400
-    _, c, t = run(cell, params, np.stack([ramp, 0 * ramp, 0 * ramp], axis=1))
-    assert t[-1] == 400
-    # u over [0, 1] is 1/2 + 1/2 P_1, and c_j weighs sqrt(2j + 1) P_j
-    np.testing.assert_allclose(c[-1] / 1e-2, [0.5, 0.5 / 3**0.5, 0, 0], atol=0.01)
+    params = zeros | {"e_x": jnp.array([1.0, 0.0, 0.0])}  # f is the input
+    inputs = np.polynomial.legendre.legval(2 * np.arange(1, 1001) / 1000 - 1, np.eye(6)[degree]).astype("float32")
+    _, c, t = run(cell, params, np.stack([inputs, 0 * inputs, 0 * inputs], axis=1))
+    assert t[-1] == 1000
+    np.testing.assert_allclose(c[-1], np.eye(6)[degree] / (2 * degree + 1) ** 0.5, atol=0.006)
+
+
+@pytest.mark.parametrize("graph", ["code", "paper"])
+def test_hippo_holds_a_constant_exactly_from_the_first_step(graph):
+    cell, params = made("hippo", order=32, graph=graph)
+    zeros = {n: jnp.zeros_like(p) for n, p in params.items()}
+    if graph == "code":
+        params = zeros | {"b_f": jnp.ones(())}
+    else:  # z = 1, n = tanh(1/2)
+        params = zeros | {"b_z": jnp.full(6, 50.0), "b_n": jnp.full(6, 0.5)}
+        params["e_h"] = zeros["e_h"].at[0].set(1 / jnp.tanh(0.5))
+    _, c, _ = run(cell, params, noise(200))
+    np.testing.assert_allclose(c, np.tile(np.eye(32)[0], (200, 1)), atol=2e-5)
 
 
 def test_clockwork_groups_move_at_their_own_periods_only():

@@ -62,7 +62,7 @@ def test_gates_are_those_of_keras(name, layout, order):
 
 @pytest.mark.parametrize("name", [name for name in cells.names() if issubclass(cells.get(name), GatedCell)])
 def test_no_gate_is_left_out(name):
-    """As many sigmoids per step as among the gates, of every cell that has gates."""
+    """At least as many sigmoids among the gates as in a step, which may write some in logarithms."""
     cell = cells.create(name, hidden=4)
     params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 2))
     arguments = params, jax.eval_shape(cell.initial_state, params), jax.ShapeDtypeStruct((2,), jnp.float32)
@@ -71,7 +71,7 @@ def test_no_gate_is_left_out(name):
         equations = jax.make_jaxpr(function)(*arguments).eqns
         return sum(eqn.primitive.name == "logistic" and eqn.outvars[0].aval.shape == (4,) for eqn in equations)
 
-    assert sigmoids(cell.gate_values) == sigmoids(cell.step)
+    assert sigmoids(cell.gate_values) >= sigmoids(cell.step)
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "janet"])

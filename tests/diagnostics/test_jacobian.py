@@ -39,7 +39,9 @@ def test_singular_values_are_those_of_the_dense_jacobian(name, float64):
             values = np.linalg.svd(dense, compute_uv=False)
             np.testing.assert_allclose(np.exp(found[b, lag]), values, rtol=1e-6, atol=1e-14)
             if lag in LAGS:
-                np.testing.assert_allclose(np.exp(norms[b, LAGS.index(lag)]), values[0], rtol=1e-6)
+                # Where the two largest nearly agree, as in a unitary network, the iteration may end between them.
+                apart = values[1] < 0.99 * values[0]
+                np.testing.assert_allclose(np.exp(norms[b, LAGS.index(lag)]), values[0], rtol=1e-6 if apart else 1e-3)
         assert jnp.isnan(found[b, length:]).all() and jnp.isnan(norms[b, 0]) == (length <= 6)
 
 

@@ -43,7 +43,7 @@ def inner(v, w):
 
 def each(p):
     """The units, 0 to hidden - 1, told from the first bias or matrix that has their number."""
-    for name in ("b_h", "b_n", "b_f", "b_g", "b_z", "b_p", "b_y", "b_u", "b_c", "b_r", "U_h", "B", "b_q"):
+    for name in ("b_h", "b_n", "b_f", "b_g", "b_z", "b_q", "b_y", "b_u", "b_c", "b_r", "U_h", "B"):
         if name in p:
             return range(len(p[name]) if name != "B" else len(p["nu"]))
     raise KeyError(sorted(p))
@@ -266,18 +266,19 @@ def brc(p, h, x, t, cell):
     new = []
     for j in each(p):
         seen = {g: dot(h, p[f"U_{g}"], j) if cell.neuromodulated else p[f"u_{g}"][j] * h[j] for g in "ac"}
-        a = 1 + tanh(dot(x, p["W_a"], j) + seen["a"])
+        a = 1 + tanh(dot(x, p["W_a"], j) + seen["a"] + p["b_a"][j])
         c = sigmoid(dot(x, p["W_c"], j) + p["b_c"][j] + seen["c"])
         new.append(c * h[j] + (1 - c) * tanh(dot(x, p["W_n"], j) + a * h[j]))
     return new, new
 
 
 @transcription("star")
+@transcription("star", beta=0.0)
 def star(p, h, x, t, c):
     new = []
     for j in range(len(p["b_k"])):
-        k, z = sigmoid(affine(p, "k", j, x, h)), tanh(affine(p, "z", j, x))
-        new.append(tanh((1 - k) * h[j] + k * z))
+        s, z = affine(p, "k", j, x, h), tanh(affine(p, "z", j, x))
+        new.append(tanh(sigmoid(-s) * h[j] + sigmoid(s + c.beta) * z))
     return new, new
 
 
@@ -285,7 +286,7 @@ def star(p, h, x, t, c):
 def atr(p, h, x, t, c):
     new = []
     for j in each(p):
-        a, b = dot(x, p["W_p"], j) + p["b_p"][j], dot(h, p["U_q"], j)
+        a, b = dot(x, p["W_p"], j), dot(h, p["U_q"], j) + p["b_q"][j]
         new.append(sigmoid(a + b) * a + sigmoid(a - b) * h[j])
     return new, new
 
@@ -340,11 +341,13 @@ def cwrnn(p, state, x, t, c):
 
 
 @transcription("scrn", context=2)
+@transcription("scrn", context=2, context_seen="after")
 def scrn(p, state, x, t, c):
     h, s = state
-    s = [(1 - c.alpha) * dot(x, p["W_s"], k) + c.alpha * s[k] for k in range(len(s))]
-    h = [sigmoid(dot(s, p["V_h"], j) + dot(x, p["W_h"], j) + dot(h, p["U_h"], j)) for j in range(len(h))]
-    return (h, s), h + s
+    new = [(1 - c.alpha) * dot(x, p["W_s"], k) + c.alpha * s[k] for k in range(len(s))]
+    seen = new if c.context_seen == "after" else s
+    h = [sigmoid(dot(seen, p["V_h"], j) + dot(x, p["W_h"], j) + dot(h, p["U_h"], j)) for j in range(len(h))]
+    return (h, new), h + new
 
 
 def matrix_product(A, B):
@@ -493,51 +496,78 @@ def lmu(p, state, x, t, c):
 
 
 @transcription("hippo", order=3)
+@transcription("hippo", order=3, graph="paper")
 def hippo(p, state, x, t, cell):
     h, c, _ = state
+    if cell.graph == "code":
+        c = legs(c, inner(x, p["e_x"]) + inner(h, p["e_h"]) + p["b_f"], t)
     new = []
     for j in each(p):
         z = sigmoid(affine(p, "z", j, x, h) + dot(c, p["V_z"], j))
         new.append((1 - z) * h[j] + z * tanh(affine(p, "n", j, x, h) + dot(c, p["V_n"], j)))
-    f, k, N = inner(new, p["e"]), t + 1, cell.order
+    if cell.graph == "paper":
+        c = legs(c, inner(new, p["e_h"]), t)
+    return (new, c, t + 1.0), new
+
+
+def legs(c, f, k):
+    """Theorem 2 of HiPPO by the bilinear rule; the first step, k = 0, begins with a constant."""
+    N = len(c)
+    if k == 0:
+        return [f] + [0.0] * (N - 1)
     A = [[sqrt((2 * i + 1) * (2 * j + 1)) if i > j else i + 1.0 if i == j else 0.0 for j in range(N)] for i in range(N)]
     right = [c[i] - sum(A[i][j] * c[j] for j in range(N)) / (2 * k) + sqrt(2 * i + 1) * f / k for i in range(N)]
-    c = []
+    new = []
     for i in range(N):  # forward substitution with I + A / 2k
-        c.append((right[i] - sum(A[i][j] / (2 * k) * c[j] for j in range(i))) / (1 + A[i][i] / (2 * k)))
-    return (new, c, float(k)), new
+        new.append((right[i] - sum(A[i][j] / (2 * k) * new[j] for j in range(i))) / (1 + A[i][i] / (2 * k)))
+    return new
 
 
 @transcription("slstm")
-@transcription("slstm", forget="exp")
+@transcription("slstm", heads=1)
+@transcription("slstm", heads=3, forget="exp")  # heads of 2, 2 and 0 units
 def slstm(p, state, x, t, cell):
     """Without stabiliser: equations 8 to 14, whose numbers are small here. The state holds c and n unscaled."""
     h, c, n = state[0], state[1], state[2]
-    hs, cs, ns = [], [], []
+    hs, cs, ns, d = [], [], [], len(p["U_f"][0])
+
+    def gate(g, j):
+        head, place = j // d, j % d
+        kin = h[head * d : (head + 1) * d]
+        return affine(p, g, j, x) + sum(kin[k] * p[f"U_{g}"][head][k][place] for k in range(len(kin)))
+
     for j in each(p):
-        i, f = exp(affine(p, "i", j, x, h)), affine(p, "f", j, x, h)
+        i, f = exp(gate("i", j)), gate("f", j)
         f = exp(f) if cell.forget == "exp" else sigmoid(f)
-        cs.append(f * c[j] + i * tanh(affine(p, "g", j, x, h)))
+        cs.append(f * c[j] + i * tanh(gate("g", j)))
         ns.append(f * n[j] + i)
-        hs.append(sigmoid(affine(p, "o", j, x, h)) * cs[-1] / ns[-1])
+        hs.append(sigmoid(gate("o", j)) * cs[-1] / ns[-1])
     return (hs, cs, ns, state[3]), hs
 
 
 @transcription("mlstm")
+@transcription("mlstm", heads=1)
+@transcription("mlstm", heads=3, epsilon=0.0)
 def mlstm(p, state, x, t, cell):
     """Without stabiliser, as the sLSTM: equations 19 to 27."""
-    _, C, n, m = state
-    d = len(n)
-    q, k, v = ([dot(x, p[f"W_{g}"], j) for j in range(d)] for g in "qkv")
-    q = [q[j] + p["b_q"][j] for j in range(d)]
-    k = [k[j] / sqrt(d) + p["b_k"][j] for j in range(d)]
-    v = [v[j] + p["b_v"][j] for j in range(d)]
-    i, f = exp(inner(x, p["w_i"]) + p["b_i"]), sigmoid(inner(x, p["w_f"]) + p["b_f"])
-    C = [[f * C[a][b] + i * v[a] * k[b] for b in range(d)] for a in range(d)]
-    n = [f * n[a] + i * k[a] for a in range(d)]
-    below = max(abs(inner(n, q)), 1.0)
-    h = [sigmoid(affine(p, "o", a, x)) * inner(C[a], q) / below for a in range(d)]
-    return (h, C, n, m), h
+    _, Cs, ns, ms = state
+    heads, d, hs, new_C, new_n, new_m = len(ns), len(ns[0]), [], [], [], []
+    for head in range(heads):
+        units = [j for j in range(head * d, (head + 1) * d) if j < len(p["b_q"])]
+        q = [dot(x, p["W_q"], j) + p["b_q"][j] for j in units]
+        k = [dot(x, p["W_k"], j) / sqrt(d) + p["b_k"][j] for j in units]
+        v = [dot(x, p["W_v"], j) + p["b_v"][j] for j in units]
+        i, f = exp(dot(x, p["w_i"], head) + p["b_i"][head]), dot(x, p["w_f"], head) + p["b_f"][head]
+        new_m.append(max(log(sigmoid(f)) + ms[head], log(i)))  # epsilon alone sees the stabiliser
+        f, C, n = sigmoid(f), [row[:] for row in Cs[head]], ns[head][:]
+        for a in range(len(units)):
+            C[a] = [f * C[a][b] + (i * v[a] * k[b] if b < len(units) else 0.0) for b in range(d)]
+            n[a] = f * n[a] + i * k[a]
+        below = max(abs(inner(n[: len(q)], q)), 1.0) + cell.epsilon * exp(new_m[-1])
+        for a, j in enumerate(units):
+            hs.append(sigmoid(affine(p, "o", j, x)) * inner(C[a][: len(q)], q) / below)
+        new_C, new_n = [*new_C, C], [*new_n, n]
+    return (hs, new_C, new_n, new_m), hs
 
 
 # -- linear in the state ------------------------------------------------------------------------------------------
@@ -577,15 +607,16 @@ def lru(p, h, x, t, c):
 
 
 @transcription("rglru")
-def rglru(p, h, x, t, c):
-    H = len(p["Lambda"])
+@transcription("rglru", full_start=True)
+def rglru(p, state, x, t, c):
+    H, h = len(p["Lambda"]), state[0] if c.full_start else state
     v = [dot(x, p["W_v"], j) for j in range(H)]
     new = []
     for j in range(H):
         r, i = sigmoid(affine(p, "r", j, v)), sigmoid(affine(p, "i", j, v))
         a = exp(c.c * r * log(sigmoid(p["Lambda"][j])))
-        new.append(a * h[j] + sqrt(1 - a * a) * i * v[j])
-    return new, new
+        new.append(a * h[j] + (1.0 if c.full_start and t == 0 else sqrt(1 - a * a)) * i * v[j])
+    return ((new, 1.0) if c.full_start else new), new
 
 
 @transcription("sru")
@@ -597,3 +628,102 @@ def sru(p, state, x, t, cell):
         cs.append(f * c[j] + (1 - f) * dot(x, p["W_n"], j))
         hs.append(r * cs[-1] + (1 - r) * dot(x, p["W_s"], j))
     return (hs, cs), hs
+
+
+# -- with projection, in rounds, in closed form -------------------------------------------------------------------
+@transcription("lstmp", projection=2)
+def lstmp(p, state, x, t, cell):
+    h, c = state
+    cs, out = [], []
+    for j in each(p):
+        i, f, o = (sigmoid(affine(p, g, j, x, h)) for g in "ifo")
+        cs.append(f * c[j] + i * tanh(affine(p, "g", j, x, h)))
+        out.append(o * tanh(cs[-1]))
+    h = [dot(out, p["P"], k) for k in range(len(h))]
+    return (h, cs), h
+
+
+@transcription("mogrifier")
+@transcription("mogrifier", rounds=2)
+def mogrifier(p, state, x, t, cell):
+    h, c = state
+    for n in range(1, cell.rounds + 1):
+        if n % 2 == 1:
+            x = [2 * sigmoid(dot(h, p["Q"], k) + p["b_x"][k]) * x[k] for k in range(len(x))]
+        else:
+            h = [2 * sigmoid(dot(x, p["R"], j) + p["b_h"][j]) * h[j] for j in range(len(h))]
+    hs, cs = [], []
+    for j in each(p):
+        i, f, o = (sigmoid(affine(p, g, j, x, h)) for g in "ifo")
+        cs.append(f * c[j] + i * tanh(affine(p, "g", j, x, h)))
+        hs.append(o * tanh(cs[-1]))
+    return (hs, cs), hs
+
+
+@transcription("cfc", backbone=5)
+@transcription("cfc", backbone=3, elapsed=2.5)
+def cfc(p, h, x, t, c):
+    s = [1.7159 * tanh(0.666 * affine(p, "s", k, x, h)) for k in range(len(p["b_s"]))]
+    new = []
+    for j in range(len(h)):
+        f, g, a, b = (affine(p, k, j, s) for k in "fgab")
+        time = sigmoid(c.elapsed * a + b)
+        new.append((1 - time) * tanh(f) + time * tanh(g))
+    return new, new
+
+
+# -- linear attention and the selective state space ---------------------------------------------------------------
+def heads_of(v, heads, d):
+    """The units of each head, the last ones filled up with 0."""
+    v = v + [0.0] * (heads * d - len(v))
+    return [v[n * d : (n + 1) * d] for n in range(heads)]
+
+
+def read_out(qs, Ss, H, d):
+    """Q S / sqrt(d) head by head, as units."""
+    return [inner(q, [row[b] for row in S]) / sqrt(d) for q, S in zip(qs, Ss, strict=True) for b in range(d)][:H]
+
+
+@transcription("deltanet")
+@transcription("deltanet", heads=3)
+def deltanet(p, state, x, t, c):
+    y, Ss = state
+    H, heads, d, new = len(y), len(Ss), len(Ss[0]), []
+    q, k, v = ([a * sigmoid(a) for a in (dot(x, p[f"W_{g}"], j) for j in range(H))] for g in "qkv")
+    q, k, v = (heads_of(a, heads, d) for a in (q, k, v))
+    q, k = ([[a / sqrt(inner(part, part) + 1e-6) for a in part] for part in parts] for parts in (q, k))
+    for n, S in enumerate(Ss):
+        beta = sigmoid(dot(x, p["w_b"], n))
+        held = [sum(k[n][a] * S[a][b] for a in range(d)) for b in range(d)]
+        new.append([[S[a][b] + beta * k[n][a] * (v[n][b] - held[b]) for b in range(d)] for a in range(d)])
+    y = read_out(q, new, H, d)
+    return (y, new), y
+
+
+@transcription("gla", rank=2)
+@transcription("gla", rank=2, heads=3, temperature=2.0)
+def gla(p, state, x, t, c):
+    y, Ss = state
+    H, heads, d = len(y), len(Ss), len(Ss[0])
+    q, k, v = (heads_of([dot(x, p[f"W_{g}"], j) for j in range(H)], heads, d) for g in "qkv")
+    low = [dot(x, p["W_a"], r) for r in range(c.rank)]
+    gate = [sigmoid(dot(low, p["V_a"], j) + p["b_a"][j]) ** (1 / c.temperature) for j in range(H)]
+    gate = heads_of(gate, heads, d)
+    new = [[[gate[n][a] * S[a][b] + k[n][a] * v[n][b] for b in range(d)] for a in range(d)] for n, S in enumerate(Ss)]
+    y = read_out(q, new, H, d)
+    return (y, new), y
+
+
+@transcription("s6", order=3)
+def s6(p, state, x, t, c):
+    y, s = state
+    H, N = len(y), c.order
+    v = [dot(x, p["W_v"], j) for j in range(H)]
+    low = [dot(v, p["W_d"], r) for r in range(len(p["V_d"]))]
+    B, C = ([dot(v, p[f"W_{g}"], n) for n in range(N)] for g in "BC")
+    new, out = [], []
+    for j in range(H):
+        d = log(1 + exp(dot(low, p["V_d"], j) + p["b_d"][j]))
+        new.append([exp(-d * exp(p["A_log"][j][n])) * s[j][n] + d * v[j] * B[n] for n in range(N)])
+        out.append(inner(new[-1], C) + p["D"][j] * v[j])
+    return (out, new), out
