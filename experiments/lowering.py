@@ -16,6 +16,7 @@ import jax
 import speed
 import speed_peers
 
+from gru_lab.exits import leave
 from gru_lab.recurrence import Sequential, layout
 from gru_lab.recurrence.layout import Layout
 from gru_lab.recurrence.sequential import LaidOut
@@ -24,12 +25,12 @@ SHAPES = ((1, 64, 88, 46), (8, 100, 32, 64), (20, 200, 2, 128), (64, 100, 2, 64)
 WHOLE = 10**9  # one block
 LAYOUTS = {
     "auto": Sequential(),
-    "gates": LaidOut(Layout(block=WHOLE)),
-    "gates, blocks of 32": LaidOut(Layout(block=32)),
-    "states, blocks of 32": LaidOut(Layout(store="states", block=32)),
-    "states, blocks of 32, separate": LaidOut(Layout(fuse=False, store="states", block=32)),
-    "gates, hoisted": LaidOut(Layout(hoist=True, block=WHOLE)),
-    "gates, separate": LaidOut(Layout(fuse=False, block=WHOLE)),
+    "gates": LaidOut(layout=Layout(block=WHOLE)),
+    "gates, blocks of 32": LaidOut(layout=Layout(block=32)),
+    "states, blocks of 32": LaidOut(layout=Layout(store="states", block=32)),
+    "states, blocks of 32, separate": LaidOut(layout=Layout(fuse=False, store="states", block=32)),
+    "gates, hoisted": LaidOut(layout=Layout(hoist=True, block=WHOLE)),
+    "gates, separate": LaidOut(layout=Layout(fuse=False, block=WHOLE)),
 }
 COLUMNS = ["backend", "cell", "batch", "time", "inputs", "hidden", "layout", "ms", "ratio", "temporaries_mb"]
 
@@ -63,4 +64,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

@@ -22,6 +22,7 @@ import speed
 import speed_peers
 
 from gru_lab import cells, unroll
+from gru_lab.exits import leave
 from gru_lab.recurrence import Sequential
 
 COLUMNS = ["cell", "batch", "inputs", "hidden", "method", "time", "ms", "us_per_step", "temporaries_mb"]
@@ -120,4 +121,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

@@ -24,6 +24,8 @@ from pathlib import Path
 
 from speed_peers import BUILDERS, Contender, Shape
 
+from gru_lab.exits import leave
+
 SHAPES: tuple[Shape, ...] = (
     (1, 64, 88, 46),
     (20, 200, 2, 128),
@@ -229,4 +231,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

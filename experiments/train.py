@@ -3,12 +3,11 @@
 `python experiments/train.py cell=gru task=adding`, or `--help`.
 """
 
-import sys
-
 from gru_lab.commandline import main, one_device_a_core, train
+from gru_lab.exits import leave
 
 DOC = "Train a recurrent cell on a task, for several seeds at once, and keep the record of what it reached."
 
 if __name__ == "__main__":
     one_device_a_core()
-    sys.exit(main("train", train, DOC))
+    leave(lambda: main("train", train, DOC))

@@ -1,6 +1,6 @@
 """The card of a cell, and the list of all.
 
-python -m gru_lab.cells                                     every cell in a line
+python -m gru_lab.cells                                     one line per cell
 python -m gru_lab.cells gru --hidden 128 --inputs 64        one cell: equations, fields, costs, source
 python -m gru_lab.cells lstm peephole=true                  a variant of it
 """
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         "python -m gru_lab.cells", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("cell", nargs="?", help="a name, or module:Class for a cell of your own; all if left out")
+    parser.add_argument("cell", nargs="?", help="a name, or module:Class for a cell from outside; all if left out")
     parser.add_argument("fields", nargs="*", metavar="field=value", help="fields of the cell")
     parser.add_argument("--hidden", type=int, default=64)
     parser.add_argument("--inputs", type=int, default=64)
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def table(hidden: int, inputs: int) -> Any:
-    """Every cell in a line, at one hidden size and number of inputs."""
+    """A table of one line per cell, at one hidden size and number of inputs."""
     from rich.table import Table
 
     from gru_lab import cells
@@ -55,7 +55,7 @@ def table(hidden: int, inputs: int) -> Any:
     for column, how in (("cell", "left"), ("", "left"), ("year", "left"), ("parameters", "right"), ("", "left")):
         out.add_column(column, justify=how)  # pyright: ignore[reportArgumentType]
     out.add_column("state", justify="right")
-    out.add_column("FLOPs a step", justify="right")
+    out.add_column("FLOPs per step", justify="right")
     for name in cells.names():
         cls, parts = cells.get(name), document(cells.get(name))
         count = budget.cost(cells.create(name, hidden=hidden), inputs)
@@ -83,6 +83,7 @@ def card(name: str, hidden: int, inputs: int, settings: Sequence[str]) -> Iterat
     yield f"{name}: {parts['summary']}\n"
     yield parts["equations"] + "\n"
     yield from (f"{parts[part]}\n" for part in ("story", "Shapes", "Source") if parts[part])
+    yield f"Witness: {type(cell).witness}\n"
     yield "Fields"
     for field in dataclasses.fields(cell):
         value, default = getattr(cell, field.name), field.default
@@ -90,15 +91,15 @@ def card(name: str, hidden: int, inputs: int, settings: Sequence[str]) -> Iterat
         yield f"  {field.name} = {value!r}{changed}: {parts['fields'].get(field.name, '')}"
 
     def symbolic(measure: str) -> str:
-        found = budget.formula(lambda i, h: getattr(budget.cost(dataclasses.replace(cell, hidden=h), i), measure))
-        return f"  = {found}" if found else ""
+        text = budget.formula(lambda i, h: getattr(budget.cost(dataclasses.replace(cell, hidden=h), i), measure))
+        return f"  = {text}" if text else ""
 
     count = budget.cost(cell, inputs)
     yield f"\nOne layer with I = {inputs} inputs and H = {cell.hidden}, without readout"
     yield f"  parameters {count.parameters:,}{symbolic('parameters')}"
     yield f"    in matrices {count.matrices:,}, in vectors {count.vectors:,}"
     yield f"  state {count.state:,} numbers{symbolic('state')}; the layer above sees {count.outputs:,}"
-    yield f"  FLOPs a step and example {count.flops:,}{symbolic('flops')}"
+    yield f"  FLOPs per step and example {count.flops:,}{symbolic('flops')}"
     yield f"  time scales at initialisation: {time_scales(cell, inputs)}"
     yield "\nRuns with"
     yield from methods(dataclasses.replace(cell, hidden=min(cell.hidden, 8)))
@@ -117,13 +118,13 @@ def document(cls: type) -> dict[str, Any]:
     summary, _, rest = body.partition("\n")
     equations = "\n".join(line for line in rest.split("\n") if line.startswith("    "))
     prose = "\n".join(line for line in rest.split("\n") if not line.startswith("    ")).strip()
-    found = re.fullmatch(r"(?P<story>.*?)\s*(?P<Shapes>Shapes:.*?)?\s*(?P<Source>Source:.*)?", prose, re.DOTALL)
-    parts = {key: " ".join((value or "").split()) for key, value in (found.groupdict() if found else {}).items()}
+    match = re.fullmatch(r"(?P<story>.*?)\s*(?P<Shapes>Shapes:.*?)?\s*(?P<Source>Source:.*)?", prose, re.DOTALL)
+    parts = {key: " ".join((value or "").split()) for key, value in (match.groupdict() if match else {}).items()}
     return parts | {"summary": summary, "equations": equations, "fields": fields}
 
 
 def time_scales(cell: Any, inputs: int) -> str:
-    """Least, median and greatest 1 / (1 - retention) over the units, at the first state and zero input."""
+    """Least, median and greatest 1 / (1 - retention) over the units, at the initial state and zero input."""
     import jax
     import numpy as np
 
@@ -139,7 +140,7 @@ def time_scales(cell: Any, inputs: int) -> str:
 
 
 def methods(cell: Any) -> Iterator[str]:
-    """Which methods of the recurrence accept the cell: each is asked to trace it."""
+    """The methods of the recurrence that accept the cell: each is asked to trace it."""
     import jax
 
     from gru_lab import recurrence
@@ -156,7 +157,7 @@ def methods(cell: Any) -> Iterator[str]:
 
 
 def conversions(cell: Any) -> Iterator[str]:
-    """Which frameworks the cell's weights go to, and why not to the others."""
+    """The frameworks that the cell's weights can be converted to, and the reasons against the others."""
     from gru_lab import convert
 
     known = sorted(convert.frameworks().items())

@@ -1,4 +1,4 @@
-"""The command line of the experiments: Hydra underneath, every job checked before the first one starts.
+"""The command line of the experiments: the help, the exit status, and what is printed of a run.
 
 A mistake gets one sentence and exit status 2; the same sentences are met in plain Python, because they come from the
 dataclasses.
@@ -11,18 +11,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from gru_lab.config import FAMILIES, Job, build_job, check_writable, nodes, outside
-from gru_lab.schema import Schema, UserError, build, listed, nearest
+from gru_lab import composition
+from gru_lab.arguments import UNREADABLE
+from gru_lab.composition import options
+from gru_lab.config import Job, check_known
+from gru_lab.errors import UserError
+from gru_lab.exits import Stopped
+from gru_lab.schema import Schema, build
 
 if TYPE_CHECKING:
-    from gru_lab.runs import Record
+    from gru_lab.training import Run
 
 S = TypeVar("S", bound=Schema)
-
-# Options of Hydra's that are followed by a value.
-VALUE_OPTIONS = ("--cfg", "-c", "--package", "-p", "--info", "-i", "--config-dir", "-cd", "--config-name", "-cn")
-
-UNREADABLE = "{!r} cannot be read: write name=value, with quotes around odd characters"
 
 HELP = """{doc}
 
@@ -32,35 +32,32 @@ usage: python {program} [-m] [group=option ...] [group.field=value ...]
   --cfg job        print the configuration instead of running it
   --help           this text;  --hydra-help: what else Hydra can do (launchers, tab completion)
 
-Groups and their options; a cell or task of your own: cell=my_module:MyCell
+Groups and their options; a class of the user's own in any of them: cell=path/to/my_cells.py:MyCell
 
 {groups}
 
 Examples
 
   cell=gru task=adding task.length=200        one cell on one task
-  -m cell=rnn,lstm,gru task=adding,copy       six runs, one for every pair
+  -m network=rnn,lstm,gru task=adding,copy    six runs, one per pair
   cell=lstm cell.hidden=128 cell.peephole=true
   cell.hidden=auto model.parameters=20000     the hidden size that meets a budget
   optimizer=rmsprop optimizer.learning_rate=1e-3 optimizer.clip=elementwise
   remedy=omega remedy.strength=0.5            a regulariser against vanishing gradients
   training.updates=10000 training.batch=64 training.evaluate_every=200
   population.seeds=10                         ten members in one compiled program
+  population.axes.optimizer.learning_rate=[1e-3,3e-3,1e-2]    and for three rates, thirty
+  method.remat_every=32                       less memory: states are stored every 32 steps
   model.layers=2 model.embedding=16
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
-  'diagnostics=[gradient_flow,gates]'         measured at every evaluation, kept in metrics.jsonl
-  logger=wandb logger.mode=online             Weights & Biases (offline by default)
+  'callbacks.diagnostics.names=[gradient_flow,gates]'    measured at every evaluation
+  callbacks.wandb.mode=online                 Weights & Biases; 'callbacks=[wandb]' is offline
+  force=true                                  train anew what has finished; the old results are moved aside
   experiment=compare/adding                   a preset of configs/experiment/
   -m experiment=zoo 'cell=glob(*)'            every cell there is
   debug=quick                                 a few updates, to see that everything works
   -m hydra/launcher=joblib ...                runs side by side in processes
 """
-
-
-def configs() -> Path:
-    """The folder of the YAML files: beside the package in a checkout, inside it once installed."""
-    package = Path(__file__).parent
-    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
 
 def main(name: str, action: Callable[[Job], Any], doc: str, argv: Sequence[str] | None = None) -> int:
@@ -72,7 +69,7 @@ def main(name: str, action: Callable[[Job], Any], doc: str, argv: Sequence[str] 
         doc: the first lines of `--help`.
         argv: the arguments; those of the process if None.
     """
-    return program(lambda arguments: run_hydra(name, action, compose(name, arguments)[0]), doc, argv)
+    return program(lambda arguments: composition.run(name, action, arguments), doc, argv)
 
 
 def program(run: Callable[[list[str]], None], doc: str, argv: Sequence[str] | None = None) -> int:
@@ -85,41 +82,48 @@ def program(run: Callable[[list[str]], None], doc: str, argv: Sequence[str] | No
 
 
 def guarded(command: Callable[[], None]) -> int:
-    """Run a command; a mistake of the user's becomes one sentence and status 2, an interruption status 130."""
+    """Run a command; a mistake of the user's becomes one sentence and status 2, a signal its usual status."""
     sys.path.append(os.getcwd())  # so that cell=my_module:MyCell finds a file of the folder one works in
     try:
         command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        name, status = (error.name, error.status) if isinstance(error, Stopped) else ("SIGINT", 130)
+        how = "interrupted" if name == "SIGINT" else f"ended by {name}"
+        print(f"{how}: the same command goes on from here", file=sys.stderr)
+        return status
     return 0
 
 
-def train(job: Job) -> "Record":
-    """Run one job, say in one line what came out, and return its record."""
+def train(job: Job) -> "Run":
+    """Run one job, say in one line per setting what came out, and return it."""
     from gru_lab.training import run
 
-    experiment = job.experiment
-    record = run(
-        experiment, job.folder, lambda folder: job.logger.open(experiment.name, job.sweep, folder, experiment.config)
-    )
-    values = record.values()
-    reached = f"test {record.metric} {sum(values) / len(values):.4g}" if values else "diverged"
-    print(
-        f"{record.cell} on {record.task}: {record.solved} of {len(record.members)} solved, {reached}, "
-        f"{record.parameters:,} parameters; {job.folder / experiment.name}"
-    )
-    return record
+    result = run(job.experiment, job.folder, job.callbacks, force=job.force)
+    names = {member.name for member in result.trained}
+    for group in result.groups:
+        first = group.shared
+        values = group.values("test" if first.member.role == "report" else "validation")
+        reached = f"{first.metric} {sum(values) / len(values):.4g}" if values else "diverged"
+        axes = ", ".join(f"{path} {group.hyper[path]:g}" for path in job.experiment.population.axes)
+        kept = [record for record in group.members if record.member.name not in names]
+        dates = sorted({str(record.timing.get("finished"))[:10] for record in kept})
+        said = f", {len(kept)} kept, trained on {' and '.join(dates)}" if kept else ""
+        print(
+            f"{job.place}{first.network} on {first.task}{f' ({axes})' if axes else ''}: "
+            f"{group.solved} of {len(group.members)} solved, {reached}, "
+            f"{first.parameters:,} parameters{said}; {result.folder}"
+        )
+    return result
 
 
 def own_options(schema: type[S], arguments: Sequence[str]) -> tuple[S, list[str]]:
     """A program's own settings, `name=value` for every field of a dataclass, and the arguments that are left."""
     import yaml
 
-    names = {field.name for field in dataclasses.fields(schema)}  # pyright: ignore[reportArgumentType]
+    names = [field.name for field in dataclasses.fields(schema)]  # pyright: ignore[reportArgumentType]
     fields, rest = {}, []
     for argument in arguments:
         name, equals, value = argument.partition("=")
@@ -129,6 +133,8 @@ def own_options(schema: type[S], arguments: Sequence[str]) -> tuple[S, list[str]
             except yaml.YAMLError:
                 raise UserError(UNREADABLE.format(argument)) from None
         else:
+            if equals:
+                check_known(name.lstrip("+~"), names)
             rest.append(argument)
     return build(schema, fields), rest
 
@@ -143,126 +149,6 @@ def one_device_a_core() -> None:
 
 def help_text(doc: str) -> str:
     """The text of `--help`: groups and their options as they are found."""
-    options: dict[str, list[str]] = {}
-    for group, option, _ in nodes():
-        options.setdefault(group, []).append(option)
-    for path in sorted(configs().rglob("*.yaml")):
-        group = path.parent.relative_to(configs()).parts
-        if group and group[0] != "hydra":
-            option = "/".join((*group[1:], path.stem))
-            options.setdefault(group[0], []).append(option)
-    groups = "\n".join(f"  {group:<12} {', '.join(names)}" for group, names in options.items())
+    groups = "\n".join(f"  {group:<12} {', '.join(names)}" for group, names in options().items())
     program = f"experiments/{Path(sys.argv[0]).name}"
     return HELP.format(doc=doc.strip(), program=program, groups=groups)
-
-
-def compose(name: str, arguments: list[str]) -> tuple[list[str], list[Job]]:
-    """The arguments as Hydra needs them, and every job that they ask for, checked and not yet run.
-
-    Raises:
-        UserError: one sentence for the first mistake.
-    """
-    import hydra
-    from hydra.core.config_store import ConfigStore
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
-    store = ConfigStore.instance()
-    for group, option, node in nodes():
-        store.store(group=group, name=option, node=node)
-    try:
-        with hydra.initialize_config_dir(str(configs()), version_base="1.3"):
-            rewritten, combinations = _parse(arguments)
-            composed = [hydra.compose(name, overrides, return_hydra_config=True) for overrides in combinations]
-            jobs = [_job(config) for config in composed]
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(_sentence(error)) from None
-    for folder in {job.folder for job in jobs}:
-        check_writable(folder)
-    return rewritten, jobs
-
-
-def _parse(arguments: list[str]) -> tuple[list[str], list[list[str]]]:
-    """The arguments as Hydra needs them, and the overrides of every job of the sweep.
-
-    Values are rewritten to `++name=value`: whether a name is known is for the dataclasses to say, in one sentence.
-    """
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-    from hydra.core.config_store import ConfigStore
-    from hydra.core.global_hydra import GlobalHydra
-
-    loader = GlobalHydra.instance().config_loader()
-    groups = loader.list_groups("")
-    rewritten, overrides = [], []
-    for n, argument in enumerate(arguments):
-        if argument.startswith("-") or (n and arguments[n - 1] in VALUE_OPTIONS):
-            rewritten.append(argument)
-            continue
-        if "=" not in argument and not argument.startswith("~"):
-            raise UserError(f"{argument!r} says nothing: write name=value, as in cell={argument}")
-        override = _parse_one(argument, loader)
-        name = override.key_or_group
-        if name in FAMILIES and override.value() is not None:
-            chosen = [override.value()] if not override.is_sweep_override() else list(override.sweep_iterator())
-            for option in map(str, chosen):
-                if ":" in option:
-                    group, option, node = outside(name, option)
-                    ConfigStore.instance().store(group=group, name=option, node=node)
-        if name.split("/")[0].split(".")[0] != "hydra" and not argument.startswith("~"):
-            argument = argument.lstrip("+")
-            argument = argument if name in groups else f"++{argument}"
-        rewritten.append(argument)
-        overrides.append(_parse_one(argument, loader))
-    if not {"-m", "--multirun"} & set(arguments):
-        sweeping = [override.input_line for override in overrides if override.is_sweep_override()]
-        if sweeping:
-            raise UserError(f"{sweeping[0].lstrip('+')!r} gives several values: add -m to run them all")
-        return rewritten, [[override.input_line for override in overrides]]
-    return rewritten, BasicSweeper.split_arguments(overrides, None)[0]
-
-
-def _parse_one(argument: str, loader: Any) -> Any:
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.errors import HydraException
-
-    try:
-        return OverridesParser.create(loader).parse_overrides([argument])[0]
-    except HydraException:
-        raise UserError(UNREADABLE.format(argument)) from None
-
-
-def _job(config: Any) -> Job:
-    from omegaconf import OmegaConf
-
-    chosen = OmegaConf.select(config, "hydra.runtime.choices") or {}
-    own = OmegaConf.masked_copy(config, [name for name in config if name != "hydra"])
-    tree: Any = OmegaConf.to_container(own, resolve=True)
-    return build_job(tree, {str(group): str(option) for group, option in chosen.items()})
-
-
-def _sentence(error: Exception) -> str:
-    """What Hydra or OmegaConf has to say, in one sentence."""
-    from hydra.errors import MissingConfigException
-
-    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
-        group, _, option = str(error.missing_cfg_file).partition("/")
-        own = ", or module:Class for one of your own" if group in FAMILIES else ""
-        found = error.options or ["nothing"]
-        return f"{group} {option!r} is unknown: it must be {listed(found)}{own}.{nearest(option, found)}"
-    return " ".join(str(error).split("\n")[0].split())
-
-
-def run_hydra(name: str, action: Callable[[Job], Any], arguments: list[str]) -> None:
-    """Hand the checked arguments to Hydra, which runs `action` once or sweeps."""
-    import hydra
-
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come back to us as they are
-
-    def task(config: Any) -> None:
-        action(_job(config))
-
-    program, sys.argv[1:] = sys.argv[1:], arguments
-    try:
-        hydra.main(version_base="1.3", config_path=str(configs()), config_name=name)(task)()
-    finally:
-        sys.argv[1:] = program

@@ -1,4 +1,4 @@
-"""From a composed configuration to frozen dataclasses: the only module of the package that knows Hydra.
+"""From a composed tree of plain values to frozen dataclasses; knows nothing of Hydra.
 
 Nothing about cells, tasks or settings is listed here twice: groups and defaults come from the dataclasses, which are
 found by discovery, and every key is checked against them.
@@ -6,17 +6,21 @@ found by discovery, and every key is checked against them.
 
 import dataclasses
 import os
-import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gru_lab import cells, tasks
-from gru_lab.models import Model, Shape, hidden_for
-from gru_lab.runs.tracking import Logger
-from gru_lab.schema import Schema, UserError, build, checked, listed, nearest
-from gru_lab.training import Experiment, Population, Training, optimizers, remedies
+from gru_lab import cells, models
+from gru_lab.errors import UserError, listed, nearest
+from gru_lab.models import Model, Spec, hidden_for
+from gru_lab.outside import load
+from gru_lab.schema import Schema, build
+from gru_lab.tasks import Task
+from gru_lab.training import Experiment, Population, Training, callbacks
+from gru_lab.training.callbacks import Callback
+from gru_lab.training.experiment import FAMILIES
+from gru_lab.training.run import watchers
 
 
 @dataclass(frozen=True)
@@ -27,25 +31,33 @@ class Paths(Schema):
 
     runs: str = "runs"
 
+    def check(self) -> None:
+        """A folder has a name."""
+        if not self.runs:
+            self.refuse("runs", "it must be the path of a folder")
 
-# Groups whose options are found by discovery.
-FAMILIES = {"cell": cells, "task": tasks, "optimizer": optimizers, "remedy": remedies}
-SETTINGS = {"model": Model, "training": Training, "population": Population, "logger": Logger, "paths": Paths}
+
+SETTINGS = {"training": Training, "population": Population, "paths": Paths}
+OTHERS = ("callbacks", "sweep", "force", "network")
+PRESETS = ("experiment", "debug")
 AUTO = "auto"
 
 
 @dataclass(frozen=True)
 class Job:
-    """What one command asks for: an experiment, where its record belongs, and who is told.
+    """What one command asks for: an experiment, where its records belong, and what watches it.
 
-    `choices` holds the options that were chosen by group, as in `cell=irnn`.
+    `force` trains anew what has finished. `choices` holds the options that were chosen by group, as in `cell=irnn`.
+    `place` says where it stands among the jobs of a command, as in `[2/3] `.
     """
 
     experiment: Experiment
     sweep: str
     paths: Paths
-    logger: Logger
+    callbacks: tuple[Callback, ...] = ()
+    force: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
+    place: str = ""
 
     @property
     def folder(self) -> Path:
@@ -53,28 +65,53 @@ class Job:
         return Path(self.paths.runs).expanduser() / self.sweep
 
 
-def nodes() -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every option that the dataclasses give: (group, option, its fields with their defaults)."""
+def nodes() -> Iterator[tuple[str, str, dict[str, Any], str | None]]:
+    """Every option that the dataclasses give: (group, option, its fields with their defaults, where they belong).
+
+    A network is the choice of a model and a cell together: every cell in recurrent layers, every model without a cell.
+    """
     for group, family in FAMILIES.items():
         for name in family.names():
-            yield group, name, {"name": name} | _defaults(family.get(name))
+            yield group, name, {"name": name} | _defaults(family.get(name)), None
     for group, schema in SETTINGS.items():
-        if group != "logger":
-            yield group, "default", _defaults(schema)
-    for name in typing.get_args(typing.get_type_hints(Logger)["name"]):
-        yield "logger", name, _defaults(Logger) | {"name": name}
+        yield group, "default", _defaults(schema), None
+    for name in cells.names():
+        yield network(name)
+    for name in models.names():
+        if not models.get(name).needs_cell:
+            yield network(name, has_cell=False)
 
 
-def outside(group: str, name: str) -> tuple[str, str, dict[str, Any]]:
-    """The option of a class that lives outside: `cell=my_module:MyCell`."""
-    return group, name, {"name": name} | _defaults(FAMILIES[group].get(name))
+def network(name: str, has_cell: bool = True) -> tuple[str, str, dict[str, Any], str | None]:
+    """The option `network=name`: a cell in recurrent layers, or a model without a cell."""
+    cell, model = (name, "recurrent") if has_cell else (None, name)
+    return "network", name, {"defaults": [{"override /cell": cell}, {"override /model": model}, "_self_"]}, "_global_"
+
+
+def stored(option: str) -> str:
+    """The name under which Hydra knows a class from outside: `my_cells:MyCell` for `path/to/my_cells.py:MyCell`."""
+    where, colon, attribute = option.rpartition(":")
+    return f"{Path(where).stem if where.endswith('.py') else where}{colon}{attribute}"
+
+
+def outside(group: str, name: str) -> list[tuple[str, str, dict[str, Any], str | None]]:
+    """The options of a class that lives outside: `cell=my_cells.py:MyCell`, `network=my_models.py:MyModel`."""
+    if group != "network":
+        return [(group, stored(name), {"name": name} | _defaults(FAMILIES[group].get(name)), None)]
+    cls = load(name, group)
+    if not (isinstance(cls, type) and issubclass(cls, Model)):
+        return [*outside("cell", name), network(stored(name))]
+    beside_a_cell = ("network", stored(name), {"defaults": [{"override /model": stored(name)}, "_self_"]}, "_global_")
+    return [*outside("model", name), beside_a_cell if cls.needs_cell else network(stored(name), has_cell=False)]
 
 
 def _defaults(schema: type) -> dict[str, Any]:
     defaults = {}
-    for one in dataclasses.fields(schema):
-        if one.default is not dataclasses.MISSING:
-            defaults[one.name] = list(one.default) if isinstance(one.default, tuple) else one.default
+    for each in dataclasses.fields(schema):
+        if each.default is not dataclasses.MISSING:
+            defaults[each.name] = list(each.default) if isinstance(each.default, tuple) else each.default
+        elif each.default_factory is not dataclasses.MISSING:
+            defaults[each.name] = each.default_factory()
     return defaults
 
 
@@ -84,37 +121,76 @@ def build_job(tree: Mapping[str, Any], choices: Mapping[str, str] | None = None)
     Raises:
         UserError: one sentence for the first key that is unknown or value that is not allowed.
     """
-    known = [*FAMILIES, *SETTINGS, "diagnostics", "sweep"]
     for name in tree:
-        if name not in known:
-            raise UserError(f"{name} is unknown: a run has {listed(known)}.{nearest(name, known)}")
-    parts: dict[str, Any] = {}
-    for group, schema in SETTINGS.items():
-        parts[group] = build(schema, _fields(group, tree.get(group, {})), group)
-    for group in ("task", "optimizer", "remedy"):
+        check_known(name)
+    parts: dict[str, Any] = {group: build(schema, _fields(group, tree.get(group, {})), group)
+                             for group, schema in SETTINGS.items()}  # fmt: skip
+    for group in ("task", "model", "method", "optimizer", "remedy"):
         parts[group] = _create(group, tree)
     parts["cell"] = _cell(tree, parts["task"], parts["model"])
     sweep = tree.get("sweep", "default")
     if not isinstance(sweep, str) or not sweep or Path(sweep).name != sweep or sweep.startswith("."):
         raise UserError(f"sweep is {sweep!r}: it must be the name of one folder")
-    parts["diagnostics"] = checked("diagnostics", tree.get("diagnostics", ()), tuple[str, ...])
-    logger, paths = parts.pop("logger"), parts.pop("paths")
-    return Job(Experiment(**parts), sweep, paths, logger, choices or {})
+    force = tree.get("force", False)
+    if not isinstance(force, bool):
+        raise UserError(f"force is {force!r}: it must be true or false")
+    watching = _callbacks(tree.get("callbacks") or {})
+    paths = parts.pop("paths")
+    experiment = Experiment(**parts)
+    for each in watchers(watching):
+        each.check_experiment(experiment)
+    return Job(experiment, sweep, paths, watching, force, choices or {})
 
 
-def _cell(tree: Mapping[str, Any], task: tasks.Task, model: Model) -> cells.Cell:
-    fields = _fields("cell", tree.get("cell", {}))
+def check_known(name: str, more: Collection[str] = ()) -> None:
+    """Raise `UserError` for a setting that no run has; fields of its parts and `more` settings count for the hint."""
+    known = [*FAMILIES, *SETTINGS, *OTHERS]
+    if name.replace("/", ".").partition(".")[0] in (*known, *more, *PRESETS, "hydra"):
+        return
+    beside = f"this program has {listed(more)}, and " if more else ""
+    raise UserError(f"{name} is unknown: {beside}a run has {listed(known)}.{nearest(name, [*more, *known, *_paths()])}")
+
+
+def _paths() -> Iterator[str]:
+    """Every field of every part of a run, as `optimizer.learning_rate`."""
+    yield from (f"{group}.{field.name}" for group, schema in SETTINGS.items() for field in dataclasses.fields(schema))
+    for group in ("optimizer", "task", "model", "remedy", "method", "cell"):
+        for name in FAMILIES[group].names():
+            yield from (f"{group}.{field.name}" for field in dataclasses.fields(FAMILIES[group].get(name)))
+
+
+def _callbacks(value: Any) -> tuple[Callback, ...]:
+    """Callbacks from a list of names, of mappings with a name, or from a mapping of names to settings."""
+    if isinstance(value, Mapping):
+        value = [{"name": name} | _fields(f"callbacks.{name}", fields or {}) for name, fields in value.items()]
+    if not isinstance(value, (list, tuple)):
+        raise UserError(f"callbacks is {value!r}: it must be a list, as in callbacks=[wandb]")
+    made = []
+    for each in value:
+        fields = dict(each) if isinstance(each, Mapping) else {"name": each}
+        if not isinstance(fields.get("name"), str):
+            raise UserError(f"callbacks has {each!r}: it must be a name, as in callbacks=[wandb]")
+        made.append(callbacks.create(fields.pop("name"), **fields))
+    return tuple(made)
+
+
+def _cell(tree: Mapping[str, Any], task: Task, model: Model) -> cells.Cell | None:
+    fields = _fields("cell", tree.get("cell") or {})
+    if not fields or (
+        "name" not in fields and not model.needs_cell
+    ):  # cell.hidden is for the other networks of a sweep
+        return None
     if fields.get("hidden") != AUTO:
         return _create("cell", tree)
     if model.parameters is None:
         raise UserError("cell.hidden is 'auto': it needs a budget, as in model.parameters=20000")
-    shape = Shape(task.inputs, task.outputs, task.symbols, task.readout)
+    spec = Spec(task.inputs, task.outputs, task.symbols, task.readout)
 
     def make(hidden: int) -> cells.Cell:
         return _create("cell", {"cell": fields | {"hidden": hidden}})
 
     try:
-        return make(hidden_for(make, model, shape, model.parameters))
+        return make(hidden_for(model, make, spec, model.parameters))
     except UserError as error:
         raise UserError(f"model.parameters is {model.parameters}: for cell={fields.get('name')} {error}") from None
 
@@ -128,7 +204,9 @@ def _create(group: str, tree: Mapping[str, Any]) -> Any:
 
 def _fields(group: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise UserError(f"{group} is {value!r}: it must be the name of an option of {group}")
+        settings = group.startswith("callbacks.")
+        what = f"its settings, as in {group}.field=value" if settings else f"the name of an option of {group}"
+        raise UserError(f"{group} is {value!r}: it must be {what}")
     return dict(value)
 
 
@@ -141,4 +219,4 @@ def check_writable(folder: Path) -> None:
         raise UserError(f"paths.runs: {folder} cannot be written, because {existing} is not a folder you may write to")
 
 
-__all__ = ["Job", "Paths", "build_job", "check_writable", "nodes", "outside"]
+__all__ = ["Job", "Paths", "build_job", "check_known", "check_writable", "nodes", "outside"]

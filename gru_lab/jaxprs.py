@@ -33,7 +33,7 @@ def inner(eqn: JaxprEqn) -> list[ClosedJaxpr]:
 def callee(eqn: JaxprEqn) -> ClosedJaxpr | None:
     """The jaxpr that an equation calls once and as it is: of `jit`, `checkpoint`, `custom_jvp` and their like.
 
-    Told by its types and not by its name, which changes between versions of JAX; None for loops and branches.
+    Recognised by its types and not by its name, which changes between versions of JAX; None for loops and branches.
     """
     called = inner(eqn)
     if len(called) != 1 or eqn.primitive.name in ("scan", "while", "cond", "shard_map"):
@@ -49,7 +49,7 @@ def shape(atom: Atom) -> tuple[Any, Any]:
 
 
 def has_rule(eqn: JaxprEqn) -> bool:
-    """Whether an equation brings derivatives of its own, which inlining would lose."""
+    """True for an equation with derivatives of its own, which inlining would lose."""
     return eqn.primitive.name.startswith("custom_")
 
 
@@ -59,7 +59,7 @@ def inlined(eqn: JaxprEqn) -> ClosedJaxpr | None:
 
 
 def contains(eqn: JaxprEqn, primitive: str) -> bool:
-    """Whether an equation, or any inside it, is of that primitive."""
+    """True if an equation, or any inside it, is of that primitive."""
     return eqn.primitive.name == primitive or any(contains(e, primitive) for c in inner(eqn) for e in c.eqns)
 
 
@@ -99,7 +99,12 @@ def call(closed: ClosedJaxpr, values: Sequence[Any], rule: Rule | None = None) -
 
 
 def trace(function: Callable, *args: Any) -> ClosedJaxpr:
-    """The jaxpr of a function, its calls inlined."""
+    """The jaxpr of a function, its calls inlined.
+
+    >>> closed = trace(jax.jit(lambda x: jnp.sin(x) + 1), 0.5)
+    >>> [eqn.primitive.name for eqn in closed.eqns]
+    ['sin', 'add']
+    """
     closed = jax.make_jaxpr(function)(*args)
     if any(inlined(eqn) for eqn in closed.eqns):
         closed = jax.make_jaxpr(lambda *values: call(closed, values))(*closed.in_avals)
@@ -173,7 +178,11 @@ def operations(eqn: JaxprEqn, constant: Sequence[bool] | None = None) -> int:
 
     A product of m x k by k x n is 2mkn; every element-wise operation is 1 per element, tanh and exp too (complex: sum
     2, product 6); a Fourier transform of n is 5 n log2 n; moving, comparing and choosing are 0. A loop counts as often
-    as it runs, where that is known.
+    as it runs, where its length is known.
+
+    >>> closed = trace(jnp.matmul, jnp.ones((2, 3)), jnp.ones((3, 4)))
+    >>> sum(map(operations, closed.eqns))
+    48
     """
     name, bodies = eqn.primitive.name, inner(eqn)
     if bodies:

@@ -4,62 +4,59 @@ A dataclass is its own configuration schema: its annotations say what is allowed
 errors meet the user of a notebook and of the command line.
 """
 
+import copy
 import dataclasses
-import difflib
 import importlib
 import math
 import numbers
 import pkgutil
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union
 
+from gru_lab import outside
+from gru_lab.errors import UserError, listed, nearest
 
-class UserError(ValueError):
-    """A mistake of the user's, told in one sentence; the command line prints it and exits with status 2."""
+LARGEST = 2**31 - 1  # of the whole numbers that an array holds
 
 
 @dataclass(frozen=True)
 class Range:
-    """The allowed interval of a number: `low <= x <= high`, or `low < x` where `above` is set."""
+    """The allowed interval of a number: `low <= x <= high`; without its ends where `above` or `below` is set."""
 
     low: float = -math.inf
     high: float = math.inf
     above: bool = False
+    below: bool = False
 
     def __contains__(self, x: float) -> bool:
-        return (self.low < x if self.above else self.low <= x) and x <= self.high
+        return (self.low < x if self.above else self.low <= x) and (x < self.high if self.below else x <= self.high)
 
     def __str__(self) -> str:
-        low = "" if self.low == -math.inf else f"{'above' if self.above else 'of at least'} {self.low:g}"
-        high = "" if self.high == math.inf else f"at most {self.high:g}"
+        low = "" if self.low == -math.inf else f"{'above' if self.above else 'of at least'} {_short(self.low)}"
+        high = "" if self.high in (math.inf, LARGEST) else f"{'below' if self.below else 'at most'} {_short(self.high)}"
         return " and ".join(part for part in (low, high) if part)
 
 
-Size = Annotated[int, Range(1)]
-Count = Annotated[int, Range(0)]
+def _short(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
+
+
+class Continuous:
+    """Marks a number that may differ between the members of one compiled program, where it enters as an array."""
+
+
+CONTINUOUS = Continuous()
+
+Size = Annotated[int, Range(1, LARGEST)]
+Count = Annotated[int, Range(0, LARGEST)]
 Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
 Probability = Annotated[float, Range(0, 1)]
-
-
-# Metadata of a field that came after the first records: at its default it is left out of a configuration, whose hash
-# stays as it was.
-LATER = {"left out at default": True}
-
-
-def nearest(name: object, allowed: Iterable[str]) -> str:
-    """`Did you mean 'x'?`, or nothing if no allowed name is near."""
-    close = difflib.get_close_matches(str(name), list(allowed), 1, cutoff=0.5)
-    return f" Did you mean '{close[0]}'?" if close else ""
-
-
-def listed(names: Iterable[object]) -> str:
-    """The names as people list them: `a, b or c`."""
-    *most, last = [str(name) for name in names] or ["nothing"]
-    return f"{', '.join(most)} or {last}" if most else last
+Fraction = Annotated[float, Range(0, 1, below=True)]
 
 
 class Schema:
@@ -67,12 +64,20 @@ class Schema:
 
     `group` is the name by which a user knows the object (`cell`, `task`, ...): errors speak of `cell.hidden`.
     Fields may be bool, int, float, str, Literal, optional, tuples or dictionaries of these, other classes, and numbers
-    with a `Range` through Annotated.
+    with a `Range` through Annotated. Fields marked `CONTINUOUS` are the hyper-parameters of which a population may hold
+    several values.
+
+    `revision` is part of the identity of every result that a class takes part in: it must be raised when a change of
+    the class changes its numbers.
     """
 
     group: ClassVar[str] = ""
+    revision: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        if "__dataclass_fields__" not in vars(type(self)):
+            name = type(self).__name__
+            raise UserError(f"class {name} is not a dataclass: write @dataclass(frozen=True) above it")
         fields = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # pyright: ignore
         for name, value in conform(type(self), fields).items():
             object.__setattr__(self, name, value)
@@ -84,6 +89,25 @@ class Schema:
     def refuse(self, field: str, why: str) -> typing.NoReturn:
         """Raise the error for a field: `refuse("length", "it must be ...")`."""
         raise UserError(f"{self.group}.{field} is {getattr(self, field)!r}: {why}")
+
+
+def continuous(item: Schema) -> dict[str, float]:
+    """The numbers of an instance that are marked `CONTINUOUS`, by field; those that are unset (None) are left out."""
+    hints = typing.get_type_hints(type(item), include_extras=True)
+    values = {name: getattr(item, name) for name, hint in hints.items() if CONTINUOUS in typing.get_args(hint)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def bound(item: "S", values: Mapping[str, Any]) -> "S":
+    """A copy with other values in some fields, which are not checked: arrays under a trace, for example.
+
+    >>> bound(Range(0, 1), {"high": 2.0})
+    Range(low=0, high=2.0, above=False, below=False)
+    """
+    copied = copy.copy(item)
+    for name, value in values.items():
+        object.__setattr__(copied, name, value)
+    return copied
 
 
 def conform(cls: type[Schema], fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,7 +123,9 @@ def checked(path: str, value: Any, hint: Any) -> Any:
     if not fitting:
         kinds = _kinds(hint)
         hinted = nearest(value, [kind.strip("'") for kind in kinds if kind.startswith("'")])
-        raise UserError(f"{path} is {value!r}: it must be {listed(kinds)}.{hinted}")
+        beyond = isinstance(value, int) and value > LARGEST and not any("at most" in kind for kind in kinds)
+        largest = f" and at most {LARGEST}" if beyond else ""
+        raise UserError(f"{path} is {value!r}: it must be {listed(kinds)}{largest}.{hinted}")
     return result
 
 
@@ -131,8 +157,13 @@ def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
     if hint is int:
         return isinstance(value, numbers.Integral), int(value) if isinstance(value, numbers.Integral) else value
     if hint is float:
-        real = isinstance(value, numbers.Real) and math.isfinite(value)
+        try:
+            real = isinstance(value, numbers.Real) and math.isfinite(value)
+        except OverflowError:  # a whole number beyond all floats
+            real = False
         return real, float(value) if real else value
+    if hint is Path:
+        return isinstance(value, (str, Path)), Path(value) if isinstance(value, str) else value
     kind = type(None) if hint is None else origin or hint
     return isinstance(value, kind), value
 
@@ -155,6 +186,7 @@ def _kinds(hint: Any) -> list[str]:
         int: "a whole number",
         float: "a number",
         str: "a name",
+        Path: "the path of a file",
         type(None): "null",
         Any: "anything",
     }
@@ -162,12 +194,14 @@ def _kinds(hint: Any) -> list[str]:
 
 
 S = TypeVar("S", bound=Schema)
+C = TypeVar("C", bound=Schema)
 
 
 class Registry(Generic[S]):
     """The named classes of one kind, found by importing every module of a package once.
 
-    A name is either one that `register` gave, or `module:Class` for a class that lives outside of GRU Lab.
+    A name is either one that `register` gave, or `module:Class` or `path/to/file.py:Class` for a class that lives
+    outside of GRU Lab.
     """
 
     def __init__(self, kind: str, base: type[S], package: str) -> None:
@@ -175,14 +209,14 @@ class Registry(Generic[S]):
         self._classes: dict[str, type[S]] = {}
         self._discovered = False
 
-    def register(self, name: str) -> Callable[[type[S]], type[S]]:
+    def register(self, name: str) -> Callable[[type[C]], type[C]]:
         """Class decorator: make the class known under a name."""
 
-        def enter(cls: type[S]) -> type[S]:
+        def enter(cls: type[C]) -> type[C]:
             known = self._classes.get(name)
             if known and (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
                 raise UserError(f"{self.kind} {name!r} is registered twice: by {known.__module__} and {cls.__module__}")
-            self._classes[name] = cls
+            self._classes[name] = cls  # pyright: ignore[reportArgumentType]
             return cls
 
         return enter
@@ -190,8 +224,8 @@ class Registry(Generic[S]):
     def names(self) -> tuple[str, ...]:
         """The names of what the package itself holds, sorted."""
         self._discover()
-        own = f"{self.package}."
-        return tuple(sorted(name for name, cls in self._classes.items() if cls.__module__.startswith(own)))
+        inside = f"{self.package}."
+        return tuple(sorted(name for name, cls in self._classes.items() if cls.__module__.startswith(inside)))
 
     def get(self, name: str) -> type[S]:
         """The class of a name; `UserError` names the nearest one if there is none."""
@@ -200,7 +234,7 @@ class Registry(Generic[S]):
         if name not in self.names():
             raise UserError(
                 f"{self.kind} {name!r} is unknown: it must be {listed(self.names())}, "
-                f"or module:Class for one of your own.{nearest(name, self.names())}"
+                f"or path/to/file.py:Class for a class of the user's own.{nearest(name, self.names())}"
             )
         return self._classes[name]
 
@@ -211,8 +245,18 @@ class Registry(Generic[S]):
     def name_of(self, item: S) -> str:
         """The name under which `create` would find the class of an instance again."""
         cls = type(item)
-        own = [name for name in self.names() if self._classes[name] is cls]
-        return own[0] if own else f"{cls.__module__}:{cls.__qualname__}"
+        registered = [name for name in self.names() if self._classes[name] is cls]
+        return registered[0] if registered else f"{cls.__module__}:{cls.__qualname__}"
+
+    def classes(self) -> dict[str, type[S]]:
+        """The classes of the package by the names that their modules give them: `GRU` for `gru`."""
+        return {cls.__name__: cls for cls in (self._classes[name] for name in self.names())}
+
+    def exported(self, name: str) -> type[S]:
+        """The `__getattr__` of the package: `from gru_lab.cells import GRU` finds the class when first asked for."""
+        if not name.startswith("_") and (cls := self.classes().get(name)):
+            return cls
+        raise AttributeError(f"module {self.package!r} has no attribute {name!r}")
 
     def _discover(self) -> None:
         if not self._discovered:
@@ -222,13 +266,11 @@ class Registry(Generic[S]):
             self._discovered = True
 
     def _outside(self, name: str) -> type[S]:
-        module, _, attribute = name.partition(":")
-        try:
-            cls = getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise UserError(f"{self.kind} {name!r} cannot be imported: {error}") from None
-        if not (isinstance(cls, type) and issubclass(cls, self.base) and dataclasses.is_dataclass(cls)):
-            raise UserError(f"{self.kind} {name!r} is not a dataclass derived from {self.base.__name__}")
+        cls = outside.load(name, self.kind)
+        if not (isinstance(cls, type) and issubclass(cls, self.base)):
+            raise UserError(f"{self.kind} {name!r} is not a class derived from {self.base.__name__}")
+        if "__dataclass_fields__" not in vars(cls):
+            raise UserError(f"{self.kind} {name!r} is not a dataclass: write @dataclass(frozen=True) above the class")
         return cls
 
 

@@ -1,7 +1,7 @@
 """Array annotations with axes, `Float[Array, "B T I"]`: checked at run time in the tests, plain text elsewhere.
 
 The axes are written the same way everywhere: B batch, T time, I inputs, H hidden, O outputs, M members.
-jaxtyping is a dependency of the tests only, so that the pure rooms import beside nothing but jax.
+jaxtyping is a dependency of the tests only, so that the pure rooms need nothing but jax.
 """
 
 from typing import TYPE_CHECKING, Any

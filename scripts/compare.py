@@ -1,9 +1,10 @@
 """The comparison: vanilla RNN, LSTM and GRU at equal parameters on four tasks, to a table and figures."""
 
 import argparse
-import sys
 import time
 from pathlib import Path
+
+from gru_lab.exits import leave
 
 TASKS = ("adding", "copy", "temporal_order", "digits")
 
@@ -15,36 +16,41 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         epilog="Finished runs are kept: a second call trains nothing, an interrupted one goes on where it stopped.",
     )
-    parser.add_argument("--cells", default="rnn,lstm,gru", help="names separated by commas; my_module:MyCell for yours")
+    parser.add_argument("--networks", default="rnn,lstm,gru", help="separated by commas; my_cells.py:Mine for yours")
     parser.add_argument("--tasks", default=",".join(TASKS), help="presets of configs/experiment/compare")
-    parser.add_argument("--seeds", type=int, help="members a run, instead of what the presets say")
+    parser.add_argument("--seeds", type=int, help="members per run, instead of what the presets say")
     parser.add_argument("--runs", default="runs", help="the folder of all runs")
     parser.add_argument("--sweep", default="compare", help="the folder of this comparison in it")
     options = parser.parse_args(argv)
 
-    import table
-
-    from gru_lab.commandline import compose, guarded, one_device_a_core, train
+    from gru_lab.commandline import guarded, one_device_a_core, train
+    from gru_lab.composition import compose, numbered
 
     status: list[int] = []
 
     def compare() -> None:
         one_device_a_core()
-        arguments = [f"cell={options.cells}", f"sweep={options.sweep}", f"paths.runs={Path(options.runs).absolute()}"]
+        arguments = [
+            f"network={options.networks}",
+            f"sweep={options.sweep}",
+            f"paths.runs={Path(options.runs).absolute()}",
+        ]
         arguments += [f"population.seeds={options.seeds}"] if options.seeds is not None else []
         jobs = []
         for task in options.tasks.split(","):
-            jobs += compose("train", ["-m", f"experiment=compare/{task}", *arguments])[1]
+            jobs += compose("train", ["-m", f"experiment=compare/{task}", *arguments])
         started = time.perf_counter()
-        for n, job in enumerate(jobs, start=1):
-            print(f"[{n}/{len(jobs)}] ", end="", flush=True)
+        for job in numbered(jobs):
             train(job)
         print(f"\n{len(jobs)} runs in {time.perf_counter() - started:.0f} s\n")
-        runs = [str(job.folder / job.experiment.name) for job in jobs]
-        status.append(table.main([*runs, "--out", str(jobs[0].folder / "report")]))
+        from gru_lab.reports import publish
+        from gru_lab.runs import find_records
+
+        found = find_records([job.folder / job.experiment.name for job in jobs])
+        status.append(publish(found, jobs[0].folder / "report"))
 
     return guarded(compare) or status[0]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -16,6 +16,7 @@ import numpy as np
 
 from gru_lab import cells, convert
 from gru_lab.card import parsed
+from gru_lab.exits import leave
 from gru_lab.schema import UserError
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
@@ -81,4 +82,4 @@ def check(framework: convert.Framework, stack: convert.Stack) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

@@ -1,6 +1,6 @@
 """Record what PyTorch computes, so that parity is tested where PyTorch is not installed.
 
-    python scripts/make_golden.py        # needs the extra `parity`; rewrites tests/parity/torch_golden.npz
+    python scripts/make_golden.py --write      # needs the extra `parity`; rewrites tests/parity/torch_golden.npz
 
 For each case the file holds, in float64: the inputs, PyTorch's weights under their state_dict names, the outputs,
 and the gradients of `loss = sum(outputs * cotangent)` with respect to inputs and weights. Inputs and weights are
@@ -10,11 +10,14 @@ drawn as float32 numbers, so that a test in float32 begins from the very same on
 # The other framework need not be installed (it comes with the extra `parity`):
 # pyright: reportMissingImports=false
 
+import argparse
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
+
+from gru_lab.exits import leave
 
 GOLDEN = Path(__file__).parent.parent / "tests" / "parity" / "torch_golden.npz"
 CASES = {
@@ -47,15 +50,19 @@ def record(make: Callable[..., torch.nn.RNNBase], options: dict, seed: int) -> d
 
 
 def main() -> None:
-    """Record every case."""
+    """Record every case, and write the file if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--write", action="store_true", help="write the file")
+    options = parser.parse_args()
     arrays = {
         f"{case}/{name}": array
         for seed, (case, (make, options)) in enumerate(CASES.items())
         for name, array in record(make, options, seed).items()
     }
-    np.savez_compressed(GOLDEN, allow_pickle=False, **arrays)
-    print(f"wrote {GOLDEN}: {len(CASES)} cases, {GOLDEN.stat().st_size / 1024:.0f} KiB, torch {torch.__version__}")
+    if options.write:
+        np.savez_compressed(GOLDEN, allow_pickle=False, **arrays)
+    print(f"{'wrote' if options.write else 'would write'} {GOLDEN}: {len(arrays)} arrays, torch {torch.__version__}")
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

@@ -1,21 +1,25 @@
 """Print the table of some runs and write it, with its figures, to a folder."""
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
+from gru_lab.exits import leave
+
 ABOUT = """\
-Prints a table of the runs in or under the folders RUNS (rows: tasks; columns: cells), and writes it as Markdown,
+Prints a table of the runs in or under the folders RUNS (rows: tasks; columns: networks), and writes it as Markdown,
 CSV and LaTeX, with learning curves and gradient-flow figures as PNG and PDF."""
 RULES = """\
-A run that is broken is named and left out; the exit status is then 2.
+A member or run that is broken is named and left out; the exit status is then 2.
 
 Nothing is overwritten: if a file of the report already exists in DIR with other content, DIR stays as it is and the
 report goes to DIR-2, DIR-3, ... The same report made again changes nothing."""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit status: 0, or 2 for a mistake or where a run was left out."""
+    """The exit status: 0, or 2 for a mistake or where something was left out."""
+    argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(
         "table.py", description=ABOUT, epilog=RULES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -23,28 +27,39 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--out", metavar="DIR", type=Path, help="where to write (default: report/ in the first of RUNS)"
     )
+    parser.add_argument(
+        "--reference",
+        metavar="NAME",
+        default="rnn",
+        help="the network that parameters and times are relative to (default: rnn, if it is there; none: no network)",
+    )
+    parser.add_argument("--html", action="store_true", help="also write everything as one page, index.html")
+    parser.add_argument(
+        "--page",
+        metavar="PAGE",
+        help="write another page instead: comparison, gradients, memory, prediction, or path/to/file.py:Class",
+    )
     options = parser.parse_args(argv)
 
     # after the options are read: --help must not wait for them
-    from rich.console import Console
-
     from gru_lab import reports
-    from gru_lab.reports.render import print_table
+    from gru_lab.errors import UserError
+    from gru_lab.reports.escape import plain
     from gru_lab.runs import find_records
-    from gru_lab.schema import UserError
 
+    command = shlex.join(["python", "scripts/table.py", *argv])
     try:
-        report = reports.make(*find_records(options.runs))
-        print_table(report.table, Console())
-        for sentence in report.broken:
-            print(f"left out: {sentence}", file=sys.stderr)
-        paths = reports.save(report.files, options.out or options.runs[0] / "report")
+        found = find_records(options.runs)
+        if options.page:
+            out = options.out or options.runs[0] / options.page.rpartition(":")[2]
+            return reports.publish_page(options.page, found, out, html=options.html, command=command)
+        reference = None if options.reference == "none" else options.reference
+        out = options.out or options.runs[0] / "report"
+        return reports.publish(found, out, reference=reference, html=options.html, command=command)
     except UserError as error:
-        print(error, file=sys.stderr)
+        print(plain(error), file=sys.stderr)
         return 2
-    print(f"\nwritten to {paths[0].parent}: {', '.join(path.name for path in paths)}")
-    return 2 if report.broken else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

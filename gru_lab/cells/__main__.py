@@ -1,8 +1,7 @@
 """`python -m gru_lab.cells`: see gru_lab.card."""
 
-import sys
-
 from gru_lab.card import main
+from gru_lab.exits import leave
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main)

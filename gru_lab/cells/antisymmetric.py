@@ -13,17 +13,17 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("antisymmetric")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AntisymmetricRNN(Cell):
-    """Antisymmetric RNN: a step of a differential equation whose Jacobian is nearly skew, so it only turns.
+    """Antisymmetric RNN: a step of a differential equation whose Jacobian is nearly skew-symmetric, so it only rotates.
 
         M  = (U_h - U_h^T) - gamma I
         h' = h + dt tanh(x W_h + h M + b_h)
         h' = h + dt sigmoid(x W_z + h M + b_z) * tanh(x W_h + h M + b_h)    gated=True
 
-    Stability is had from the form of one matrix, without gates or constraints; gamma damps what the discrete
-    step would otherwise blow up. The paper chooses dt from {0.01, 0.1, 1} and gamma from {0, 0.001, 0.01, 0.1} for
-    each task: no unit moves by more than dt a step, so 0.01 cannot follow a sequence of 50 steps.
+    Stability comes from the form of one matrix, without gates or constraints; gamma damps what the discrete
+    step would otherwise amplify. The paper chooses dt from {0.01, 0.1, 1} and gamma from {0, 0.001, 0.01, 0.1} for
+    each task: no unit moves by more than dt per step, so 0.01 cannot follow a sequence of 50 steps.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_h (hidden, hidden), b_g (hidden,).
     Source: Chang et al. 2019, AntisymmetricRNN, arXiv:1902.09689.
 

@@ -11,7 +11,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("atr")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ATR(Cell):
     """Twin-gated network: input and forget gate are the sum and the difference of the same two products.
 

@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("brc")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class BRC(GatedCell):
     """Bistable recurrent cell: where a > 1 a unit has two stable states, and so remembers for ever.
 

@@ -20,7 +20,7 @@ from gru_lab.schema import UserError
 Measure = Literal["parameters", "state", "flops"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cost:
     """The cost of one layer of a cell, without any readout.
 
@@ -50,7 +50,12 @@ class Cost:
 
 
 def cost(cell: Cell, inputs: int) -> Cost:
-    """The cost of one layer of the cell; nothing is computed, only traced."""
+    """The cost of one layer of the cell; nothing is computed, only traced.
+
+    >>> from gru_lab.cells import GRU
+    >>> cost(GRU(hidden=4), inputs=3).parameters  # three of each: W (3, 4), U (4, 4), b (4,); and b_hn (4,)
+    100
+    """
     params = jax.eval_shape(lambda key: cell.init(key, inputs), jax.random.key(0))
     state = jax.eval_shape(cell.initial_state, params)
     sizes = [(leaf.ndim, leaf.size) for leaf in jax.tree.leaves(params)]
@@ -71,17 +76,21 @@ def cost(cell: Cell, inputs: int) -> Cost:
 def hidden_for(
     make: Callable[[int], Cell], inputs: int, budget: int, measure: Measure = "parameters", tolerance: float = 0.05
 ) -> int:
-    """The hidden size whose cell comes nearest to a budget: `hidden_for(lambda n: GRU(n), 8, 20_000)`.
+    """The hidden size whose cell comes nearest to a budget.
 
     Args:
         make: the cell of a hidden size.
         inputs: the number of inputs of the layer.
-        budget: how many parameters, numbers of state or FLOPs a step the layer must have.
+        budget: the parameters, numbers of state or FLOPs per step that the layer must have.
         measure: which of them.
         tolerance: how far off, as a share of the budget, the nearest may be.
 
     Raises:
         UserError: if no hidden size is that near; the nearest below and above are named.
+
+    >>> from gru_lab.cells import GRU
+    >>> hidden_for(lambda n: GRU(hidden=n), inputs=8, budget=20_000)
+    77
     """
 
     def measured(hidden: int) -> int:
@@ -91,7 +100,11 @@ def hidden_for(
 
 
 def nearest_size(measured: Callable[[int], int], budget: int, what: str, tolerance: float = 0.05) -> int:
-    """The whole number at which a growing count, of a whole model say, comes nearest to a budget; see `hidden_for`."""
+    """The whole number at which a growing count, of a whole model say, comes nearest to a budget; see `hidden_for`.
+
+    >>> nearest_size(lambda n: n**2 + n, budget=110, what="parameters")
+    10
+    """
     if budget < 1:
         raise UserError(f"a budget of {budget} {what} cannot be met: it must be at least 1")
     known: dict[int, int | None] = {}
@@ -123,10 +136,14 @@ def nearest_size(measured: Callable[[int], int], budget: int, what: str, toleran
 
 
 def formula(measured: Callable[[int, int], float]) -> str | None:
-    """A count as a polynomial in I and H, read off from its values: `3 H I + 3 H^2 + 4 H`; None if it is none.
+    """A count as a polynomial in I and H, fitted to its values: `3 H I + 3 H^2 + 4 H`; None if it is not one.
 
     Args:
         measured: the count at (inputs, hidden).
+
+    >>> from gru_lab.cells import RNN
+    >>> formula(lambda i, h: cost(RNN(hidden=h), i).parameters)
+    'H^2 + H I + H'
     """
     terms = {"H^2": lambda i, h: h * h, "H I": lambda i, h: h * i, "H": lambda i, h: h, "I": lambda i, h: i}
     terms |= {"1": lambda i, h: 1}

@@ -9,13 +9,13 @@ from gru_lab.schema import Registry, Schema, Size
 from gru_lab.typing import Array, Float, Key, Params, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell(Schema):
-    """A recurrent cell: four functions of one example and one time step, without batch and without loop.
+    """A recurrent cell: four functions of one example and one time step, without batch axis and without loop.
 
     A subclass is a frozen dataclass, hence hashable and static under `jax.jit`; its fields are its settings
     and the schema of its configuration. It writes `init` and `step`, and the other two where their defaults
-    do not fit. Write `step` as the paper does, one matrix a gate: running it fast is the recurrence's work.
+    do not fit. Write `step` as the paper does, one matrix per gate: running it fast is the recurrence's work.
 
     Its docstring is its card: a line that says what it is, the equations indented, a paragraph on its place
     in the story, `Shapes:`, `Source:`, and `Attributes:` with the meaning of each field.
@@ -48,7 +48,7 @@ class Cell(Schema):
         raise NotImplementedError
 
     def read(self, state: State) -> Float[Array, " O"]:
-        """What the layer above sees of a state: the state itself by default."""
+        """The output, which the layer above sees: the state itself by default."""
         return state
 
     def constrain(self, params: Params, length: int) -> Params:
@@ -66,10 +66,11 @@ class Cell(Schema):
 
 
 _registry = Registry("cell", Cell, "gru_lab.cells")
-register, names, get, create, name_of = (
+register, names, get, create, name_of, exported = (
     _registry.register,
     _registry.names,
     _registry.get,
     _registry.create,
     _registry.name_of,
+    _registry.exported,
 )

@@ -14,7 +14,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("cfc")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CfC(Cell):
     """Closed-form continuous time: the solution of a liquid neuron's equation, approximated, instead of a solver.
 
@@ -23,7 +23,7 @@ class CfC(Cell):
         t  = sigmoid(elapsed (s W_a + b_a) + s W_b + b_b)
         h' = (1 - t) * f + t * g
 
-    A network of two layers a step, whose gate t knows how much time has passed; with samples at equal distances, as
+    A network of two layers per step, whose gate t knows how much time has passed; with samples at equal distances, as
     here, that is a constant.
     Shapes: x (inputs,), h (hidden,), s (backbone,), W_s (inputs, backbone), U_s (hidden, backbone), b_s (backbone,),
     other W_g (backbone, hidden), b_g (hidden,).

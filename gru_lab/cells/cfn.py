@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
-from gru_lab.cells.initializers import GatedCell, gates
+from gru_lab.cells.initializers import Bias, GatedCell, gates
 from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("cfn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CFN(GatedCell):
     """Chaos-free network: without input its state can only decay, so it has no chaotic dynamics.
 
@@ -31,7 +31,7 @@ class CFN(GatedCell):
     witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
-    forget_bias: float = 1.0
+    forget_bias: Bias = 1.0
 
     def init(self, key: Key, inputs: int) -> Params:
         """W, U, b of f and i, and W_n."""

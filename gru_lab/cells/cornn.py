@@ -14,7 +14,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("cornn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CoRNN(Cell):
     """Coupled oscillators: the state is the position y and the speed z of driven, damped oscillators.
 
@@ -73,7 +73,7 @@ class CoRNN(Cell):
 
 
 @register("unicornn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnICORNN(Cell):
     """Undamped independent oscillators: a Hamiltonian system stepped so that volume in state space is kept.
 

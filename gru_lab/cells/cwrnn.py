@@ -13,7 +13,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("cwrnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ClockworkRNN(Cell):
     """Clockwork RNN: groups of units that run at the periods 1, 2, 4, ... and stand still in between.
 

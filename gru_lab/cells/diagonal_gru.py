@@ -13,7 +13,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("diagonal_gru")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DiagonalGRU(GatedCell):
     """Diagonal GRU: a GRU whose units see their own past only, so its Jacobian is diagonal.
 
@@ -23,7 +23,7 @@ class DiagonalGRU(GatedCell):
         h' = z * h + (1 - z) * n
 
     Still nonlinear in time, unlike the minGRU, and yet parallel: Newton's method over time costs one
-    element-wise scan an iteration.
+    element-wise scan per iteration.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), u_g and b_g (hidden,).
     Source: Danieli et al. 2025, ParaRNN, arXiv:2510.21450 (its ParaGRU, up to conventions of gates).
     """

@@ -14,17 +14,17 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("exprnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ExpRNN(Cell):
-    """Orthogonal RNN: the recurrent matrix is the exponential of a skew matrix, so it only turns the state.
+    """Orthogonal RNN: the recurrent matrix is the exponential of a skew-symmetric matrix, so it only rotates the state.
 
         A_kj = a_jk, A_jk = -a_jk  (j < k)
         h'   = modrelu(x W_h + h exp(A), b_h)
         modrelu(v, b) = sign(v) relu(|v| + b)
 
-    Every rotation is exp(A) of some skew A, so plain gradient descent on A stays on the orthogonal group and
+    Every rotation is exp(A) of some skew-symmetric A, so plain gradient descent on A stays on the orthogonal group and
     the gradient through time keeps its norm. exp(A) depends on the parameters only: it is one matrix
-    exponential a sequence, provided that the recurrence hoists it out of the loop.
+    exponential per sequence, provided that the recurrence hoists it out of the loop.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), a (hidden (hidden - 1) / 2,), b_h (hidden,).
     Source: Lezcano-Casado & Martinez-Rubio 2019, Cheap Orthogonal Constraints in Neural Networks,
     arXiv:1901.08428; modrelu: Arjovsky et al. 2016, arXiv:1511.06464; code: lezcano/expRNN, mode `exprnn` (its

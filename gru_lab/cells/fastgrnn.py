@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("fastrnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FastRNN(Cell):
     """FastRNN: a vanilla RNN behind a residual connection with two learned scalar weights.
 
@@ -49,7 +49,7 @@ class FastRNN(Cell):
 
 
 @register("fastgrnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FastGRNN(GatedCell):
     """FastGRNN: a gate that shares its matrices with the candidate, so that it costs one bias.
 

@@ -13,7 +13,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("gru")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GRU(GatedCell):
     """Gated recurrent unit: a reset gate r chooses what the candidate n sees, an update gate z what stays.
 

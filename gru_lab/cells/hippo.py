@@ -15,9 +15,9 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("hippo")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class HiPPO(GatedCell):
-    """HiPPO-LegS: a gated RNN reads a memory that holds ALL of the past as scaled Legendre coefficients.
+    """HiPPO-LegS: a gated RNN reads a memory that holds all of the past as scaled Legendre coefficients.
 
         f  = x e_x + h e_h + b_f                                  graph="code"
         c' = memory(c, f)
@@ -34,7 +34,7 @@ class HiPPO(GatedCell):
         memory(c, f) = (I + A / 2t)^-1 ((I - A / 2t) c + B f / t)          t = 1, 2, ... steps before
         A_jk = sqrt((2j+1)(2k+1)) if j > k, j + 1 if j = k, 0 if j < k;    B_j = sqrt(2j+1)
 
-    c holds the projection of f so far onto polynomials: there is no time scale to choose, and its gradient
+    c holds the projection of f so far onto polynomials: no time scale has to be chosen, and its gradient
     decays as 1/t instead of exponentially. Discretised by the bilinear rule; a constant f gives c = (f, 0, ...)
     at every step. The paper draws a step that reads the memory before it writes to it; the authors' code, the
     default here, writes first, and its h has no matrix from h. (That code also stops the clock at 1,024 steps.)
@@ -80,7 +80,7 @@ class HiPPO(GatedCell):
         j, root = np.arange(self._size), np.sqrt(2.0 * np.arange(self._size) + 1)
         lower = np.where(j[:, None] > j[None, :], root[:, None] * root[None, :], np.diag(j + 1.0))
         first = np.eye(self._size)[0]
-        A, B, I, e = (jnp.asarray(one, t.dtype) for one in (lower, root, np.eye(self._size), first))  # noqa: E741
+        A, B, I, e = (jnp.asarray(a, t.dtype) for a in (lower, root, np.eye(self._size), first))  # noqa: E741
         k = jnp.maximum(t, 1)
         later = jax.scipy.linalg.solve_triangular(I + A / (2 * k), c - (A @ c) / (2 * k) + B * f / k, lower=True)
         return jnp.where(t == 0, e * f, later).astype(c.dtype)

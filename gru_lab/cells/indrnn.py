@@ -13,13 +13,13 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("indrnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class IndRNN(Cell):
     """Independently recurrent network: each unit sees its own past only, so its gradient is a plain power.
 
         h' = f(x W_h + u_h * h + b_h),    f = relu or tanh
 
-    One weight a unit instead of a matrix: units mix in the layers above. |u_h| near 1 remembers; after every
+    One weight per unit instead of a matrix: units mix in the layers above. |u_h| near 1 remembers; after every
     update it is held to magnitude^(1 / length), so that no unit grows by more than `magnitude` over a sequence. Where
     only the last step is read, as in the adding problem, the authors begin the last layer at u = 1, or near it.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), u_h and b_h (hidden,).
@@ -43,7 +43,7 @@ class IndRNN(Cell):
     initializer: SchemeName = "keras"
 
     def check(self) -> None:
-        """The interval of u_h is not empty."""
+        """`u_min` must be at most `u_max`."""
         if self.u_min > self.u_max:
             self.refuse("u_min", f"it must be at most u_max, {self.u_max:g}")
 

@@ -1,4 +1,4 @@
-"""How a cell is drawn: schemes for matrices and biases by name, and gates that remember from the first step."""
+"""Initialisation: schemes for matrices and biases by name, and gates that remember from the first step."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ import jax.numpy as jnp
 from jax.nn import initializers as jini
 
 from gru_lab.cells.cell import Cell
-from gru_lab.schema import Range
+from gru_lab.schema import CONTINUOUS, Range
 from gru_lab.typing import Array, Float, Key, Params, State
 
+Bias = Annotated[float, CONTINUOUS]
 Draw = Callable[..., Array]  # (key, shape) -> array
 SchemeName = Literal["pytorch", "keras", "flax", "orthogonal", "identity", "glorot", "lecun", "he", "edgeml"]
 
@@ -95,8 +96,12 @@ def chrono(key: Key, hidden: int, t_max: float) -> Float[Array, " H"]:
     With nothing else in the gate, f = sigmoid(b) = u / (1 + u) forgets with time scale 1 / (1 - f) = 1 + u,
     so the time scales are uniform over [2, t_max].
 
-    Source: Tallec & Ollivier 2018, arXiv:1804.11188 (for a gate that writes, or the input gate:
-    -b).
+    Source: Tallec & Ollivier 2018, arXiv:1804.11188 (for a gate that writes, or the input gate: -b).
+
+    >>> b = chrono(jax.random.key(0), hidden=1000, t_max=100.0)
+    >>> time_scales = 1 / (1 - jax.nn.sigmoid(b))
+    >>> bool((time_scales > 1.99).all()), bool((time_scales < 100.01).all())
+    (True, True)
     """
     return jnp.log(jax.random.uniform(key, (hidden,), minval=1.0, maxval=t_max - 1.0))
 
@@ -110,15 +115,13 @@ def ugi(key: Key, hidden: int) -> Float[Array, " H"]:
     return jax.scipy.special.logit(jax.random.uniform(key, (hidden,), minval=edge, maxval=1.0 - edge))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GatedCell(Cell):
     """A cell with a gate that keeps (or overwrites) its state, and biases that say for how long at first.
 
     Attributes:
-        gate_init: the biases of the keeping gate: `constant` (the scheme's, plus `forget_bias`), `chrono`
-        (time
-            scales uniform up to `t_max`) or `ugi` (gate values uniform). A gate that writes gets the
-            negative.
+        gate_init: the biases of the keeping gate: `constant` (the scheme's, plus `forget_bias`), `chrono` (time
+            scales uniform up to `t_max`) or `ugi` (gate values uniform). A gate that writes gets the negative.
         forget_bias: what `constant` adds: above 0 remembers longer.
         t_max: the longest time scale that `chrono` draws, in steps.
         initializer: the scheme of all other weights.
@@ -128,8 +131,8 @@ class GatedCell(Cell):
     write: ClassVar[str] = ""  # the gate g in  state' = (1 - g) * state + ..., or the input gate beside `keep`
 
     gate_init: Literal["constant", "chrono", "ugi"] = "constant"
-    forget_bias: float = 0.0
-    t_max: Annotated[float, Range(3)] = 100.0
+    forget_bias: Bias = 0.0
+    t_max: Annotated[float, Range(3), CONTINUOUS] = 100.0
     initializer: SchemeName = "keras"
 
     def remember(self, params: Params, key: Key, keep: str | None = None, write: str | None = None) -> Params:

@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("janet")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class JANET(GatedCell):
     """JANET, "just another network": the forget gate alone, with chrono initialisation.
 

@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("leaky")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LeakyRNN(Cell):
     """Leaky integrators: a vanilla RNN that moves only a fixed share of the way each step.
 

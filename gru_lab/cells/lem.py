@@ -13,7 +13,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("lem")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LEM(Cell):
     """Long expressive memory: two coupled states, each with a learned time step for every unit.
 

@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("ligru")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LiGRU(GatedCell):
     """Light GRU: no reset gate, and a rectified candidate, made for speech.
 

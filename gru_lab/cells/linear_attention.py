@@ -14,9 +14,9 @@ from gru_lab.schema import Positive, Size
 from gru_lab.typing import Array, Float, Key, Params, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LinearAttention(Cell):
-    """A matrix of memory a head, (heads, d, d) with d = hidden / heads, beside what was read from it: state (y, S).
+    """One matrix of memory per head, (heads, d, d) with d = hidden / heads, and what was read from it: state (y, S).
 
     Attributes:
         heads: the number of heads; the last has fewer units where it does not divide hidden.
@@ -32,12 +32,12 @@ class LinearAttention(Cell):
         return zeros, jnp.zeros((self.heads, d, d), zeros.dtype)
 
     def read(self, state: Any) -> Float[Array, " H"]:
-        """What was read, y."""
+        """The output y."""
         return state[0]
 
 
 @register("deltanet")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DeltaNet(LinearAttention):
     """DeltaNet: a matrix memory that corrects what it holds under a key instead of adding to it.
 
@@ -74,7 +74,7 @@ class DeltaNet(LinearAttention):
 
 
 @register("gla")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GLA(LinearAttention):
     """Gated linear attention: a matrix memory whose rows are each forgotten at a rate that the input sets.
 

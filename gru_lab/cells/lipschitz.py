@@ -13,15 +13,15 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("lipschitz")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LipschitzRNN(Cell):
-    """Lipschitz RNN: a linear part and a squashed part, each from stable and skew halves of a matrix.
+    """Lipschitz RNN: a linear part and a squashed part, each from the symmetric and skew-symmetric parts of a matrix.
 
         S(M) = (1 - beta) (M + M^T) + beta (M - M^T) - gamma I
         h'   = h + dt (h S(U_A) + tanh(h S(U_W) + x W_h + b_h))
 
-    The symmetric half moves the real parts of the eigenvalues, the skew half only turns. Nothing bounds the
-    linear part: it is stable while the symmetric half, (1 - beta) (U_A + U_A^T), stays below gamma, so U_A and U_W
+    The symmetric part moves the real parts of the eigenvalues, the skew-symmetric part only rotates. Nothing bounds the
+    linear part: it is stable while the symmetric part, (1 - beta) (U_A + U_A^T), stays below gamma, so U_A and U_W
     must begin small. The paper's table draws them with init_std = 0.1; the example in the authors' README has 32
     with dt = 0.01, with which 784 steps of noise grow without bound.
     Shapes: x (inputs,), h (hidden,), W_h (inputs, hidden), U_A and U_W (hidden, hidden), b_h (hidden,).
@@ -29,7 +29,7 @@ class LipschitzRNN(Cell):
 
     Attributes:
         dt: the step of the forward Euler method.
-        beta: the share of the skew half.
+        beta: the share of the skew-symmetric part.
         gamma: the damping.
         init_std: U_A and U_W are drawn from N(0, (init_std / hidden)^2).
         initializer: the scheme that draws W_h and b_h.

@@ -14,7 +14,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("lmu")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LMU(Cell):
     """Legendre memory unit: a fixed linear memory holds the last `theta` steps as Legendre coefficients.
 

@@ -12,9 +12,9 @@ from gru_lab.typing import Array, Float, Inexact, Key, Params
 
 
 @register("lru")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LRU(Cell):
-    """Linear recurrent unit: a complex diagonal linear recurrence, stable by its parametrisation.
+    """Linear recurrent unit: a complex diagonal linear recurrence, stable by its parameterisation.
 
         lambda = exp(-exp(nu) + i exp(theta))
         h'     = lambda * h + exp(gamma) * (x B)
@@ -40,7 +40,7 @@ class LRU(Cell):
     max_phase: Annotated[float, Range(0, above=True)] = 6.28
 
     def check(self) -> None:
-        """The ring is not empty."""
+        """`r_min` must be below `r_max`."""
         if self.r_min >= self.r_max:
             self.refuse("r_min", f"it must be below r_max, {self.r_max:g}")
 
@@ -72,7 +72,7 @@ class LRU(Cell):
         """One step of the equation above."""
         u = x @ params["B"]
         u = jax.lax.complex(u[: self.hidden], u[self.hidden :])
-        return self.eigenvalues(params) * state + jnp.exp(params["gamma"]) * u
+        return self.eigenvalues(params) * state + jnp.exp(params["gamma"]).astype(u.dtype) * u
 
     def read(self, state: Inexact[Array, " H"]) -> Float[Array, " O"]:
         """(Re h, Im h)."""

@@ -8,14 +8,14 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
-from gru_lab.cells.initializers import GatedCell, gates, scheme
+from gru_lab.cells.initializers import Bias, GatedCell, gates, scheme
 from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("lstm")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LSTM(GatedCell):
-    """Long short-term memory: three gates guard a cell c that carries the gradient additively.
+    """Long short-term memory: three gates around a cell c, through which the gradient flows by addition.
 
         i  = sigmoid(x W_i + h U_i + p_i * c + b_i)
         f  = sigmoid(x W_f + h U_f + p_f * c + b_f)
@@ -43,16 +43,15 @@ class LSTM(GatedCell):
         output_gate: whether there is an o; o = 1 otherwise.
         input_squash: whether g passes through tanh.
         output_squash: whether c' passes through tanh before the output.
-        gate_recurrence: whether each gate also sees all gates of the step before, i R_ig + f R_fg + o R_og;
-        they
-            are then a part of the state (h, c, i, f, o).
+        gate_recurrence: whether each gate also sees all gates of the step before, i R_ig + f R_fg + o R_og; they are
+            then a part of the state (h, c, i, f, o).
     """
 
     witness: ClassVar[str] = "a: torch.nn; torchrecurrent 0.2.5 (peephole)"
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
 
-    forget_bias: float = 1.0
+    forget_bias: Bias = 1.0
     peephole: bool = False
     input_gate: bool = True
     forget_gate: Literal["learned", "none", "coupled"] = "learned"
@@ -62,7 +61,7 @@ class LSTM(GatedCell):
     gate_recurrence: bool = False
 
     def check(self) -> None:
-        """A coupled forget gate needs an input gate."""
+        """`forget_gate` must not be `coupled` where there is no input gate."""
         if self.forget_gate == "coupled" and not self.input_gate:
             self.refuse("forget_gate", "it must be 'learned' or 'none' where input_gate is false")
 
@@ -99,16 +98,16 @@ class LSTM(GatedCell):
 
     def _gates_and_cell(self, params: Params, state: Any, x: Array) -> tuple[dict[str, Array], Array]:
         """All gates, and c', which o sees."""
-        p, (h, c, *_), one = params, state, jnp.ones_like(state[1])
-        i = self._gate("i", params, state, x, c) if self.input_gate else one
+        p, (h, c, *_), ones = params, state, jnp.ones_like(state[1])
+        i = self._gate("i", params, state, x, c) if self.input_gate else ones
         if self.forget_gate == "learned":
             f = self._gate("f", params, state, x, c)
         else:
-            f = one if self.forget_gate == "none" else 1 - i
+            f = ones if self.forget_gate == "none" else 1 - i
         g = x @ p["W_g"] + h @ p["U_g"] + p["b_g"]
         g = jnp.tanh(g) if self.input_squash else g
         c = f * c + i * g
-        o = self._gate("o", params, state, x, c) if self.output_gate else one
+        o = self._gate("o", params, state, x, c) if self.output_gate else ones
         return {"i": i, "f": f, "o": o}, c
 
     def _gate(self, g: str, params: Params, state: Any, x: Array, seen: Array) -> Array:

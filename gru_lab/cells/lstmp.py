@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
-from gru_lab.cells.initializers import GatedCell, gates, scheme
+from gru_lab.cells.initializers import Bias, GatedCell, gates, scheme
 from gru_lab.schema import Size
 from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("lstmp")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LSTMP(GatedCell):
     """LSTM with projection: many cells, of which the recurrence and the layer above see a narrow linear map.
 
@@ -41,7 +41,7 @@ class LSTMP(GatedCell):
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     projection: Size = 16
-    forget_bias: float = 1.0
+    forget_bias: Bias = 1.0
 
     def init(self, key: Key, inputs: int) -> Params:
         """W, b of i, f, g, o; U of them from h; P."""

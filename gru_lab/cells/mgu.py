@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("mgu")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MGU(GatedCell):
     """Minimal gated unit: a GRU whose one gate both resets and updates.
 
@@ -45,7 +45,7 @@ class MGU(GatedCell):
         return self.remember(params, key) if "f" in b else params
 
     def check(self) -> None:
-        """Without b_f no bias can be set."""
+        """`gate_init` and `forget_bias` must be the defaults in a variant without b_f."""
         if self.variant == "mgu2" and (self.gate_init != "constant" or self.forget_bias):
             self.refuse("variant", "its gate has no bias, so gate_init and forget_bias have nothing to set")
 

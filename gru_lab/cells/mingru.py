@@ -17,7 +17,7 @@ def _positive(v: Array) -> Array:
 
 
 @register("mingru")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MinGRU(GatedCell):
     """minGRU: a GRU without h in its gates and candidate, so that h' is linear in h.
 
@@ -54,7 +54,7 @@ class MinGRU(GatedCell):
 
 
 @register("minlstm")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MinLSTM(GatedCell):
     """minLSTM: an LSTM without h in its gates, without output gate, and with gates that sum to one.
 

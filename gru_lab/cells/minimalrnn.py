@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("minimalrnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MinimalRNN(GatedCell):
     """Minimal RNN: the input is mapped into a latent space, and a gate mixes it into the state.
 

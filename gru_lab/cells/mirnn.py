@@ -10,7 +10,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("mirnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MIRNN(Cell):
     """Multiplicative integration: input and state gate each other, as a product beside their sum.
 

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
-from gru_lab.cells.initializers import GatedCell, gates, scheme
+from gru_lab.cells.initializers import Bias, GatedCell, gates, scheme
 from gru_lab.schema import Count
 from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("mogrifier")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Mogrifier(GatedCell):
     """Mogrifier LSTM: before the LSTM sees them, input and state scale each other in turns.
 
@@ -43,7 +43,7 @@ class Mogrifier(GatedCell):
     keep: ClassVar[str] = "f"
     write: ClassVar[str] = "i"
     rounds: Count = 5
-    forget_bias: float = 1.0
+    forget_bias: Bias = 1.0
 
     def init(self, key: Key, inputs: int) -> Params:
         """W, U, b of i, f, g, o; Q, R, b_x, b_h."""

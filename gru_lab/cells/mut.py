@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("mut")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MUT(GatedCell):
     """MUT1, MUT2, MUT3: the best of ten thousand mutated cells, each a GRU with something left out.
 

@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("ran")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RAN(GatedCell):
     """Recurrent additive network: the state is a gated sum of linear maps of the inputs, and nothing else.
 

@@ -16,7 +16,7 @@ Decay = Annotated[float, Range(1e-6, 1 - 1e-6)]
 
 
 @register("rglru")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RGLRU(Cell):
     """RG-LRU: a diagonal linear recurrence whose decay is gated by the input, with unit input power.
 
@@ -53,7 +53,7 @@ class RGLRU(Cell):
     initializer: SchemeName = "lecun"
 
     def check(self) -> None:
-        """The interval of decays is not empty."""
+        """`min_decay` must be at most `max_decay`."""
         if self.min_decay > self.max_decay:
             self.refuse("min_decay", f"it must be at most max_decay, {self.max_decay:g}")
 

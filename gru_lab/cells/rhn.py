@@ -13,7 +13,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("rhn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RHN(Cell):
     """Recurrent highway network: several highway layers between one time step and the next.
 
@@ -23,13 +23,13 @@ class RHN(Cell):
         s_l = t * n + (1 - t) * s_(l-1)
         h'  = s_depth
 
-    Depth in time: most cells take one nonlinear step a time step, this one as many as it likes. Transform and
+    Depth in time: most cells apply one nonlinear layer per time step, this one `depth` of them. Transform and
     carry gates are coupled, as in the paper's experiments.
     Shapes: x (inputs,), h (hidden,), W_g (inputs, hidden), U_g_l (hidden, hidden), b_g_l (hidden,).
     Source: Zilly et al. 2017, Recurrent Highway Networks, arXiv:1607.03474, equations 6-9.
 
     Attributes:
-        depth: the number of highway layers a step.
+        depth: the number of highway layers per step.
         transform_bias: added to b_t when it is drawn; below 0 carries at first.
         initializer: the scheme that draws W, U and b.
     """

@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("rnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RNN(Cell):
     """Vanilla RNN: the state is one squashed linear map of input and state.
 

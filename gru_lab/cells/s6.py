@@ -15,9 +15,9 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("s6")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class S6(Cell):
-    """S6, Mamba's selective state space: every unit drives a few decaying states, at a pace that the input sets.
+    """S6, Mamba's selective state space: every unit drives a few decaying states, with a step size that the input sets.
 
         v  = x W_v
         d  = softplus(v W_d V_d + b_d),    B = v W_B,    C = v W_C
@@ -33,7 +33,7 @@ class S6(Cell):
     Source: Gu & Dao 2023, Mamba, arXiv:2312.00752, algorithm 2 and section 3.6; code: state-spaces/mamba.
 
     Attributes:
-        order: the number of states of a unit; A begins at -1, ..., -order.
+        order: the number of states per unit; A begins at -1, ..., -order.
         d_min: the least d at first.
         d_max: the greatest d at first; the logarithms are uniform in between.
         initializer: the scheme that draws W.
@@ -47,7 +47,7 @@ class S6(Cell):
     initializer: SchemeName = "lecun"
 
     def check(self) -> None:
-        """The interval of steps is not empty."""
+        """`d_min` must be at most `d_max`."""
         if self.d_min > self.d_max:
             self.refuse("d_min", f"it must be at most d_max, {self.d_max:g}")
 
@@ -81,7 +81,7 @@ class S6(Cell):
         v = x @ p["W_v"]
         d = softplus(v @ p["W_d"] @ p["V_d"] + p["b_d"])
         A = -jnp.exp(p["A_log"])
-        s = jnp.exp(d[:, None] * A) * s + (d * v)[:, None] * (v @ p["W_B"])
+        s = jnp.exp(d[:, None] * A) * s + (d * v)[:, None] * (v @ p["W_B"])[None]
         return s @ (v @ p["W_C"]) + p["D"] * v, s
 
     def read(self, state: Any) -> Float[Array, " H"]:

@@ -13,7 +13,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("scrn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SCRN(Cell):
     """Structurally constrained network: slow context units s, whose recurrence is fixed, beside a vanilla RNN.
 
@@ -32,7 +32,7 @@ class SCRN(Cell):
 
     Attributes:
         context: the number of slow units s.
-        alpha: the share of itself that s keeps a step; its time scale is 1 / (1 - alpha).
+        alpha: the share of itself that s keeps per step; its time scale is 1 / (1 - alpha).
         context_seen: whether h sees the context before or after this step.
         initializer: the scheme that draws W, U and V.
     """

@@ -13,7 +13,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("sru")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SRU(GatedCell):
     """Simple recurrent unit: all matrix products see the input only; recurrence is element-wise.
 

@@ -12,7 +12,7 @@ from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("star")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class STAR(GatedCell):
     """STAR: a cell whose gradient keeps its size across layers as well as across time.
 

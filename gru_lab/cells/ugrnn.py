@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
-from gru_lab.cells.initializers import GatedCell, gates
+from gru_lab.cells.initializers import Bias, GatedCell, gates
 from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("ugrnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UGRNN(GatedCell):
     """Update gate RNN: the least that can be put between a vanilla RNN and a GRU, one gate and no reset.
 
@@ -31,7 +31,7 @@ class UGRNN(GatedCell):
 
     witness: ClassVar[str] = "a: torchrecurrent 0.2.5"
     keep: ClassVar[str] = "z"
-    forget_bias: float = 1.0
+    forget_bias: Bias = 1.0
 
     def init(self, key: Key, inputs: int) -> Params:
         """W, U, b of z and n."""

@@ -13,9 +13,9 @@ from gru_lab.typing import Array, Float, Inexact, Key, Params
 
 
 @register("urnn")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class UnitaryRNN(Cell):
-    """Unitary RNN: a complex state turned by a product of cheap unitary maps.
+    """Unitary RNN: a complex state rotated by a product of cheap unitary maps.
 
         U(h) = D_3 R_2 F^-1 D_2 P R_1 F D_1 h
         h'   = modrelu(U(h) + x V, b_h)
@@ -23,7 +23,7 @@ class UnitaryRNN(Cell):
 
     D_k turns the phases, diag(exp(i theta_k)); R_k reflects, I - 2 r_k r_k^* / |r_k|^2; F is the discrete
     Fourier transform; P a fixed permutation, numpy's RandomState(hidden).permutation. The first cell whose
-    gradients can neither vanish nor explode in the recurrent map; 7 parameters a unit instead of `hidden`.
+    gradients can neither vanish nor explode in the recurrent map; 7 parameters per unit instead of `hidden`.
     The state is complex, the layer above sees (Re h, Im h), and the first state is learned (h0).
     Shapes: x (inputs,), h complex (hidden,), V (inputs, 2 hidden: real, imaginary), theta (3, hidden),
     r (2, 2 hidden), b_h (hidden,), h0 (2 hidden,).
@@ -63,7 +63,7 @@ class UnitaryRNN(Cell):
         D = jax.lax.complex(jnp.cos(theta), jnp.sin(theta))
 
         def reflect(n: int, v: Array) -> Array:
-            return v - 2 * r[n] * (jnp.sum(jnp.conj(r[n]) * v) / jnp.sum(jnp.abs(r[n]) ** 2))
+            return v - 2 * r[n] * (jnp.sum(jnp.conj(r[n]) * v) / jnp.sum(jnp.abs(r[n]) ** 2).astype(v.dtype))
 
         order = np.random.RandomState(self.hidden).permutation(self.hidden)
         v = reflect(0, jnp.fft.fft(D[0] * h))[order]
@@ -73,7 +73,7 @@ class UnitaryRNN(Cell):
         """One step of the equations above."""
         v = self.turn(params, state) + self._complex(x @ params["V"])
         size = jnp.sqrt(jnp.real(v) ** 2 + jnp.imag(v) ** 2 + 1e-12)  # the gradient of |v| at 0 would be nan
-        return v * (jax.nn.relu(size + params["b_h"]) / size)
+        return v * (jax.nn.relu(size + params["b_h"]) / size).astype(v.dtype)
 
     def read(self, state: Inexact[Array, " H"]) -> Float[Array, " O"]:
         """(Re h, Im h)."""

@@ -1,6 +1,12 @@
 """Wrappers that take any cell and are cells themselves: noise on the state, normalised products, low precision.
 
-They are not registered: `LayerNorm(cell=GRU(hidden=64))` wraps a cell that stands on its own.
+They are not registered: a wrapper is made around a cell.
+
+>>> import jax
+>>> from gru_lab.cells import GRU
+>>> from gru_lab.cells.wrappers import LayerNorm
+>>> sorted(LayerNorm(cell=GRU(hidden=4)).init(jax.random.key(0), inputs=3))[-6:]
+['gain_0', 'gain_1', 'gain_2', 'gain_3', 'gain_4', 'gain_5']
 """
 
 from collections.abc import Callable, Sequence
@@ -17,14 +23,14 @@ from gru_lab.schema import Probability, UserError
 from gru_lab.typing import Array, Key, Params, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wrapper(Cell):
-    """A cell around another one; `hidden` is that one's."""
+    """A cell around an inner cell; `hidden` is the inner cell's."""
 
     cell: Cell = Cell()
 
     def check(self) -> None:
-        """`hidden` is the inner cell's."""
+        """`hidden` is taken from the inner cell, whatever was given."""
         object.__setattr__(self, "hidden", self.cell.hidden)
 
     def init(self, key: Key, inputs: int) -> Params:
@@ -39,6 +45,14 @@ class Wrapper(Cell):
         """The inner cell's output."""
         return self.cell.read(state)
 
+    def constrain(self, params: Params, length: int) -> Params:
+        """The inner cell's parameters as it allows them; what a wrapper adds is left as it is."""
+        return params | self.cell.constrain(params, length)
+
+    def rates(self) -> dict[str, float]:
+        """The inner cell's factors."""
+        return self.cell.rates()
+
 
 def step_keys(key: Key, batch: int, time: int, *, same: bool = False) -> Key:
     """Random keys per sequence and step, (batch, time), for the input `(xs, keys)` of a noisy cell.
@@ -49,7 +63,7 @@ def step_keys(key: Key, batch: int, time: int, *, same: bool = False) -> Key:
     return jnp.broadcast_to(keys, (batch, time))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Zoneout(Wrapper):
     """Zoneout: each unit of the state keeps its old value with probability `rate`.
 
@@ -76,7 +90,7 @@ class Zoneout(Wrapper):
         return jax.tree.map(keep, state, new, jax.tree.unflatten(tree, keys), is_leaf=lambda leaf: leaf is None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RecurrentDropout(Wrapper):
     """Dropout on what the step sees of the state's visible part h: h m / (1 - rate), m ~ Bernoulli(1 - rate).
 
@@ -98,7 +112,7 @@ class RecurrentDropout(Wrapper):
         return self.cell.step(params, jax.tree.unflatten(tree, leaves), x)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LayerNorm(Wrapper):
     """Layer normalisation of every product with a weight matrix, of any cell: LN(x W_g), LN(h U_g).
 
@@ -113,7 +127,7 @@ class LayerNorm(Wrapper):
     epsilon: float = 1e-5
 
     def init(self, key: Key, inputs: int) -> Params:
-        """The inner cell's parameters, and gains of one."""
+        """The inner cell's parameters, and gains of 1."""
         params = self.cell.init(key, inputs)
         sizes: list[int] = []
 
@@ -137,11 +151,11 @@ class LayerNorm(Wrapper):
         return _with_products(self.cell, normalise, inner, state, x)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LowPrecision(Wrapper):
     """bfloat16 products, everything else as it was: the state, the gates and the parameters stay float32.
 
-    Every product of the step takes its operands in bfloat16 and adds up in the precision of its result.
+    Every product of the step takes its operands in bfloat16 and accumulates in the precision of its result.
     """
 
     def step(self, params: Params, state: State, x: Any) -> State:

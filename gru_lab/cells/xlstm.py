@@ -9,13 +9,13 @@ from jax.nn import log_sigmoid, sigmoid
 
 from gru_lab.cells.cell import register
 from gru_lab.cells.heads import join, split, width
-from gru_lab.cells.initializers import GatedCell, gates
+from gru_lab.cells.initializers import Bias, GatedCell, gates
 from gru_lab.schema import Size
 from gru_lab.typing import Array, Float, Key, Params
 
 
 @register("slstm")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SLSTM(GatedCell):
     """sLSTM: exponential gates, whose sum the normaliser n keeps, so that a new input can outweigh all before.
 
@@ -47,7 +47,7 @@ class SLSTM(GatedCell):
     gate_init: Literal["powerlaw", "constant", "chrono", "ugi"] = "powerlaw"  # pyright: ignore[reportIncompatibleVariableOverride]
     heads: Size = 4
     forget: Literal["sigmoid", "exp"] = "sigmoid"
-    forget_bias: float = 1.0
+    forget_bias: Bias = 1.0
 
     def init(self, key: Key, inputs: int) -> Params:
         """W, b of i, f, g, o; U of zeros."""
@@ -95,18 +95,18 @@ class SLSTM(GatedCell):
 
 
 @register("mlstm")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MLSTM(GatedCell):
     """mLSTM: matrix memories that store values under keys, read by a query; linear in their state.
 
         q = x W_q + b_q,   k = (x W_k) / sqrt(d) + b_k,   v = x W_v + b_v,   o = sigmoid(x W_o + b_o)
-        i~ = x w_i + b_i,  l = log sigmoid(x w_f + b_f)                      one number each for every head
+        i~ = x w_i + b_i,  l = log sigmoid(x w_f + b_f)                      one number per head
         m' = max(l + m, i~),   i = exp(i~ - m'),   f = exp(l + m - m')
         C' = f C + i v k^T                                                   head by head
         n' = f n + i k
         h' = o * (C' q) / (max(|n' q|, exp(-m')) + epsilon)
 
-    d numbers of state a unit where others have one, d = hidden / heads (the last head has fewer units where that
+    d numbers of state per unit where others have one, d = hidden / heads (the last head has fewer units where that
     does not divide); gates see the input only, so time can run in parallel. In the authors' code the gates see
     (q, k, v), weights of their own begin at 0 and b_f at 3, ..., 6 over the heads; epsilon, 1e-6, is theirs too, for
     where the query meets nothing. State (h, C, n, m); m begins at -1e30, the logarithm of an empty memory.
@@ -125,10 +125,10 @@ class MLSTM(GatedCell):
     write: ClassVar[str] = "i"
     heads: Size = 4
     epsilon: float = 1e-6
-    forget_bias: float = 3.0
+    forget_bias: Bias = 3.0
 
     def check(self) -> None:
-        """Chrono and UGI draw one bias a unit; here is one gate a head."""
+        """`gate_init` must be `constant`: `chrono` and `ugi` draw one bias per unit, and there is one gate per head."""
         if self.gate_init != "constant":
             self.refuse("gate_init", "it must be 'constant': the mLSTM has one forget gate for all units of a head")
 
@@ -147,7 +147,7 @@ class MLSTM(GatedCell):
         return zeros, C, C[:, 0], jnp.full(self.heads, -1e30, zeros.dtype)
 
     def gate_values(self, params: Params, state: Any, x: Float[Array, " I"]) -> dict[str, Array]:
-        """The gates, i and f before stabilisation and the same for all units of a head."""
+        """The gates before stabilisation, the same for all units of a head."""
         p, d = params, width(self.hidden, self.heads)
         values = {"i": jnp.exp(x @ p["w_i"] + p["b_i"]), "f": sigmoid(x @ p["w_f"] + p["b_f"])}
         of_units = {g: jnp.repeat(value, d)[: self.hidden] for g, value in values.items()}

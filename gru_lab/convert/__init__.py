@@ -1,8 +1,17 @@
 """Weights from and to other frameworks, exactly, or refused with the reason.
 
-stack = convert.get("torch").load(convert.read("model.pt"), prefix="rnn.")
-hs = stack.run(xs)
-convert.write("gru.weights.h5", convert.get("keras").dump(stack))
+>>> import jax, numpy
+>>> from gru_lab import cells, convert
+>>> cell = cells.GRU(hidden=4)
+>>> stack = convert.Stack(cell, ((cell.init(jax.random.key(0), inputs=3),),))  # one layer, one direction
+>>> arrays = convert.get("torch").dump(stack)
+>>> {name: array.shape for name, array in sorted(arrays.items())}
+{'bias_hh_l0': (12,), 'bias_ih_l0': (12,), 'weight_hh_l0': (12, 4), 'weight_ih_l0': (12, 3)}
+>>> same = convert.get("torch").load(arrays)
+>>> bool((same.run(jax.numpy.ones((2, 5, 3))) == stack.run(jax.numpy.ones((2, 5, 3)))).all())
+True
+
+`convert.read("model.pt")` gives the arrays of a file, `convert.write("gru.weights.h5", arrays)` writes them.
 """
 
 from typing import TYPE_CHECKING, Any

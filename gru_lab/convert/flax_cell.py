@@ -13,8 +13,10 @@ from gru_lab.typing import Array
 class FlaxCell(nnx.RNNCellBase):
     """A cell of GRU Lab that `nnx.RNN` and `nnx.Bidirectional` take.
 
+    >>> from gru_lab import cells
     >>> layer = nnx.RNN(FlaxCell(cells.create("lstm", hidden=64), 8, rngs=nnx.Rngs(0)))
-    >>> hs = layer(xs)                       # xs (batch, time, 8) -> hs (batch, time, 64)
+    >>> layer(jnp.ones((2, 5, 8))).shape
+    (2, 5, 64)
 
     Its parameters are `nnx.Param`s under `weights`, by our names.
     """
@@ -37,7 +39,7 @@ class FlaxCell(nnx.RNNCellBase):
         return carry, read(carry)
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """The cell's first state for every example; `carry_init` is refused, for a cell knows its own first state."""
+        """The cell's first state for every example; `carry_init` is refused, for the cell defines the first state."""
         if carry_init is not None:
             raise ValueError("carry_init has no meaning here: the cell defines its own first state")
         state = self.cell.initial_state(self._params())

@@ -1,4 +1,4 @@
-"""A framework as data: its tables, how it names layers, what it cannot hold; and reading and writing by them."""
+"""A framework as data: its tables, its names of layers, its refusals; and reading and writing by them."""
 
 import re
 from collections.abc import Mapping
@@ -16,13 +16,17 @@ from gru_lab.schema import UserError, listed, nearest
 
 
 def each(letter: str, gates: str) -> str:
-    """The parameters of every gate as a table's entry: `each("W", "rz")` is `W_r W_z`."""
+    """The parameters of every gate as a table's entry.
+
+    >>> each("W", "rz")
+    'W_r W_z'
+    """
     return " ".join(f"{letter}_{gate}" for gate in gates)
 
 
 @dataclass(frozen=True)
 class Framework:
-    """How one framework stores stacks of rnn, lstm, gru and gru_before; the first table of a kind is written."""
+    """A framework's storage of stacks of rnn, lstm, gru and gru_before; the first table of a kind is written."""
 
     name: str
     tables: Mapping[str, tuple[Table, ...]]
@@ -34,7 +38,7 @@ class Framework:
         return f"layer_{layer}/{('forward', 'backward')[direction]}/{entry}"
 
     def place(self, name: str, table: Table) -> tuple[str, bool, str] | None:
-        """Which layer an array belongs to, whether it reads backwards, and its entry; None if it is none of ours."""
+        """An array's layer, its direction (true for backwards) and its entry; None if it is not in the table."""
         for entry in sorted(table, key=len, reverse=True):
             if name == entry or name.endswith(f"/{entry}"):
                 prefix = name.removesuffix(entry)
@@ -42,11 +46,11 @@ class Framework:
         return None
 
     def one_layer(self, kind: str, cell: Cell, arrays: dict[str, Any], xs: Any) -> Any:
-        """What the framework's own layer computes from `xs` (batch, time, inputs), forwards; needs the framework."""
+        """The outputs of the framework's own layer for `xs` (batch, time, inputs), forwards; needs the framework."""
         raise NotImplementedError
 
     def compute(self, stack: Stack, arrays: dict[str, Any], xs: Any) -> Any:
-        """What the framework itself computes with these arrays: the other side of every check.
+        """The outputs of the framework itself with these arrays: the reference of every check.
 
         Args:
             stack: tells the cell and the number of layers; its weights are not used.
@@ -58,14 +62,14 @@ class Framework:
             sides = []
             for d in range(stack.directions):
                 names = {entry: self.array_name(entry, kind, n, d, stack.directions) for entry in self.tables[kind][0]}
-                own = {entry: arrays[name] for entry, name in names.items()}
-                sides.append(self.one_layer(kind, stack.cell, own, xs[:, ::-1] if d else xs))
+                named = {entry: arrays[name] for entry, name in names.items()}
+                sides.append(self.one_layer(kind, stack.cell, named, xs[:, ::-1] if d else xs))
             xs = jnp.concatenate([side[:, ::-1] if d else side for d, side in enumerate(sides)], axis=-1)
         return xs
 
     # -- writing -----------------------------------------------------------------------------------
     def refusal(self, cell: Cell) -> str | None:
-        """Why a cell cannot go to this framework; None if it can."""
+        """The reason why a cell cannot go to this framework; None if it can."""
         try:
             kind = kind_of(cell)
         except UserError as error:
@@ -107,9 +111,9 @@ class Framework:
 
         Args:
             arrays: by this framework's names.
-            cell: rnn, lstm or gru; told from the shapes if None.
+            cell: rnn, lstm or gru; inferred from the names and shapes if None.
             prefix: take only the arrays whose names begin with it (`rnn.` inside a larger model).
-            fields: of the cell, where the arrays do not tell (`nonlinearity="relu"`).
+            fields: of the cell, where the arrays leave them open (`nonlinearity="relu"`).
 
         Raises:
             UserError: the first name, shape or type that does not fit.
@@ -126,7 +130,7 @@ class Framework:
         stack = []
         for n, layer in enumerate(layers):
             inputs = hidden * len(layer) if n else _size(layer[0], table, "W")
-            stack.append(tuple(split(table, one.arrays, one.names, inputs, hidden) for one in layer))
+            stack.append(tuple(split(table, side.arrays, side.names, inputs, hidden) for side in layer))
         return Stack(self._cell(kind, table, hidden, fields), tuple(stack))
 
     def _choose(self, named: Arrays, cell: str | None, prefix: str) -> tuple[str, Table]:
@@ -145,36 +149,36 @@ class Framework:
         *_, kind, table, strange = min(fits, key=lambda fit: fit[:2])
         if strange:
             raise UserError(
-                f"weights hold {strange[0]}, which is no weight of a {kind} in {self.name}: name the part to convert "
-                f"by its prefix, or another cell or framework.{nearest(strange[0], table)}"
+                f"weights hold {strange[0]}, which is not a weight of a {kind} in {self.name}: name the part to "
+                f"convert by its prefix, or another cell or framework.{nearest(strange[0], table)}"
             )
         return kind, table
 
-    def _layers(self, named: Arrays, table: Table, prefix: str) -> list[list["_One"]]:
+    def _layers(self, named: Arrays, table: Table, prefix: str) -> list[list["_Side"]]:
         """The arrays of each layer and direction, in the order of the layers' names."""
-        found: dict[str, dict[bool, _One]] = {}
+        sides: dict[str, dict[bool, _Side]] = {}
         for name, array in named.items():
             layer, backwards, entry = self.place(name.removeprefix(prefix), table)  # pyright: ignore[reportGeneralTypeIssues]
-            one = found.setdefault(layer, {}).setdefault(backwards, _One({}, {}))
-            one.arrays[entry], one.names[entry] = array, name
-        layers = [[both[d] for d in sorted(both)] for _, both in sorted(found.items(), key=lambda i: _natural(i[0]))]
+            side = sides.setdefault(layer, {}).setdefault(backwards, _Side({}, {}))
+            side.arrays[entry], side.names[entry] = array, name
+        layers = [[both[d] for d in sorted(both)] for _, both in sorted(sides.items(), key=lambda i: _natural(i[0]))]
         if len({len(layer) for layer in layers}) > 1:
-            raise UserError(f"weights of {list(found)} mix layers of one direction with bidirectional ones")
+            raise UserError(f"weights of {list(sides)} mix layers of one direction with bidirectional ones")
         return layers
 
     def _cell(self, kind: str, table: Table, hidden: int, fields: Mapping[str, Any]) -> Cell:
-        name, told = kind.split("_")[0], dict(fields)
+        name, given = kind.split("_")[0], dict(fields)
         if name == "rnn":
-            told.setdefault("nonlinearity", self.nonlinearities[0])
+            given.setdefault("nonlinearity", self.nonlinearities[0])
         if name == "gru":
             reset = "before" if kind == "gru_before" else "after"
-            if told.setdefault("reset", reset) != reset:
-                raise UserError(f"cell.reset is {told['reset']!r}: these weights are of a GRU with reset {reset}")
-            told["recurrent_bias"] = any("b_hn" in entry for entry in table.values())
-        return cells.create(name, hidden=hidden, **told)
+            if given.setdefault("reset", reset) != reset:
+                raise UserError(f"cell.reset is {given['reset']!r}: these weights are of a GRU with reset {reset}")
+            given["recurrent_bias"] = any("b_hn" in entry for entry in table.values())
+        return cells.create(name, hidden=hidden, **given)
 
 
-class _One(NamedTuple):
+class _Side(NamedTuple):
     """The arrays of one layer and direction by entry, and their full names."""
 
     arrays: dict[str, np.ndarray]
@@ -191,7 +195,7 @@ def _is_bias(entry: str) -> bool:
 
 
 def _gates_off(named: Arrays, placed: list[Any], table: Table) -> float:
-    """How far the arrays are from having the table's number of gates: tells apart what shares its names."""
+    """The distance of the arrays from the table's number of gates: distinguishes tables of equal names."""
     off = 0.0
     for array, place in zip(named.values(), placed, strict=True):
         rows, transposed = parse(table[place[2]]) if place else ([], False)
@@ -203,16 +207,16 @@ def _gates_off(named: Arrays, placed: list[Any], table: Table) -> float:
     return off
 
 
-def _size(one: _One, table: Table, letter: str) -> int:
+def _size(side: _Side, table: Table, letter: str) -> int:
     """The rows of the matrices of that letter: the inputs from W, the hidden size from U."""
     for entry, text in table.items():
         rows, transposed = parse(text)
-        if entry not in one.arrays:
+        if entry not in side.arrays:
             continue
-        array = one.arrays[entry].T if transposed else one.arrays[entry]
+        array = side.arrays[entry].T if transposed else side.arrays[entry]
         for row in rows:
             if row[0].name[0] == letter and array.ndim == 2:
                 hidden = array.shape[1] // len(row)
                 return array.shape[0] if len(rows) == 1 else hidden if letter == "U" else array.shape[0] - hidden
     entry = next(entry for entry, text in table.items() if letter in text)
-    raise UserError(f"weights lack {entry}, or it is no matrix: there are {listed(sorted(one.names.values()))}")
+    raise UserError(f"weights lack {entry}, or it is not a matrix: there are {listed(sorted(side.names.values()))}")

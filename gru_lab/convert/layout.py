@@ -1,4 +1,4 @@
-"""How a framework stores a cell, as a table: `{"weight_ih": "W_r W_z W_n, transposed", ...}`.
+"""Tables of how a framework stores a cell: `{"weight_ih": "W_r W_z W_n, transposed", ...}`.
 
 An entry names our parameters in the order in which the framework joins them: along the last axis, and `/` begins a
 new row. `transposed` turns the joined matrix, `-W_z` is stored negated, `b_f-1` is stored less one. A parameter that

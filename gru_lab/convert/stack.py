@@ -1,4 +1,4 @@
-"""The weights of a recurrent stack in our names: what every framework's weights are read into and written from."""
+"""The weights of a recurrent stack in our names: the form between any two frameworks."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,7 +16,7 @@ from gru_lab.typing import Array, Float, Params
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """Layers of one cell: `layers[n]` holds the parameters of layer n, one dictionary a direction.
+    """Layers of one cell: `layers[n]` holds the parameters of layer n, one dictionary per direction.
 
     One direction reads forwards; with two, the second reads backwards and the outputs are joined
     (forward, backward) before the next layer, as PyTorch and Keras do.
@@ -41,7 +41,7 @@ class Stack:
 
 
 def kind_of(cell: Cell) -> str:
-    """Which of the convertible recurrences a cell is: rnn, lstm, gru (reset after) or gru_before.
+    """The kind of a cell among those that convert: rnn, lstm, gru (reset after) or gru_before.
 
     Raises:
         UserError: if no framework has a layer that computes this cell.

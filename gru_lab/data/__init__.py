@@ -1,1 +1,26 @@
-"""Data sets as arrays in memory; knows nothing of training."""
+"""Batches and where they come from: sampled, in memory, or streamed; knows nothing of tasks or training."""
+
+from gru_lab.data.batch import Batch, Sum, Sums, add, at_end, in_chunks, over_chunks, sequences, whole_weights
+from gru_lab.data.memory import bytes_per_sequence, chunk_size, memory_at_hand
+from gru_lab.data.source import InMemory, Sampled, Source, Split
+from gru_lab.data.stream import Stream
+
+__all__ = [
+    "Batch",
+    "InMemory",
+    "Sampled",
+    "Source",
+    "Split",
+    "Stream",
+    "Sum",
+    "Sums",
+    "add",
+    "at_end",
+    "bytes_per_sequence",
+    "chunk_size",
+    "in_chunks",
+    "memory_at_hand",
+    "over_chunks",
+    "sequences",
+    "whole_weights",
+]

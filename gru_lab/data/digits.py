@@ -24,7 +24,7 @@ def load() -> dict[str, Images]:
 
     images, digits = load_digits(return_X_y=True)
     pixels, labels = np.asarray(images, np.float32) / 16, np.asarray(digits, np.int32)
-    order = np.random.RandomState(0).permutation(len(labels))  # a frozen generator: the same split for ever
+    order = np.random.RandomState(0).permutation(len(labels))  # a frozen generator: its draws never change
     ends = np.cumsum([0, *SIZES.values()])
     return {
         split: Images(pixels[order[start:end]], labels[order[start:end]])

@@ -1,4 +1,4 @@
-"""What a fresh or trained cell does to gradients and memories: pure functions of arrays, one file each."""
+"""Diagnostics of a fresh or trained cell, of its gradients and its memory: pure functions of arrays, one file each."""
 
 from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, create, get, name_of, names, register
 from gru_lab.diagnostics.gates import Gates, chrono_time_scales, gate_values, saturation, time_scales

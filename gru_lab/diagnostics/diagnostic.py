@@ -10,13 +10,13 @@ from gru_lab.typing import Array, Params
 
 
 class Layer(NamedTuple):
-    """What is looked at: one recurrent layer and what it sees.
+    """A recurrent layer with its inputs and its loss, as diagnostics see it.
 
     Attributes:
         cell: the cell.
         params: its parameters.
         xs: the inputs of the layer, (batch, time, inputs).
-        lengths: how many steps of each sequence count, (batch,); all if None.
+        lengths: the number of steps of each sequence that count, (batch,); all if None.
         loss: maps the outputs after the last steps (batch, outputs) to one number, a sum over the sequences.
     """
 
@@ -32,14 +32,19 @@ class Layer(NamedTuple):
         return self._replace(xs=self.xs[:sequences], lengths=lengths)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnostic(Schema):
-    """A measurement of a layer. A subclass is a frozen dataclass, its fields are its settings."""
+    """A measurement of a layer. A subclass is a frozen dataclass, its fields are its settings.
+
+    `usual_sequences` is the default number of sequences that it is measured on: enough for a mean, few enough for a
+    small part of the training time.
+    """
 
     group: ClassVar[str] = "diagnostic"
+    usual_sequences: ClassVar[int] = 32
 
     def check_cell(self, cell: Cell) -> None:
-        """Raise `UserError` where this cannot be asked of a cell."""
+        """Raise `UserError` where this cannot be measured of a cell."""
 
     def measure(self, layer: Layer) -> dict[str, Array]:
         """A few curves and numbers by name: pure, of fixed shapes, to be used under `jit`, `vmap` and `lax.map`.

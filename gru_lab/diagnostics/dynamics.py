@@ -1,4 +1,4 @@
-"""A cell as a map of one real vector: what its Jacobians, exponents and singular values are taken of."""
+"""A cell as a map of one real vector, of which Jacobians, Lyapunov exponents and singular values are taken."""
 
 from collections.abc import Callable
 from typing import Any
@@ -50,7 +50,7 @@ def last_state(cell: Cell, params: Params, xs: Float[Array, "T I"], counts: Arra
 
 
 def counted(xs: Float[Array, "B T I"], lengths: Array | None) -> tuple[Array, Array]:
-    """The inputs with zeros in the padding, whatever stands there, and which steps count, (batch, time)."""
+    """The inputs with zeros in the padding, NaN included, and the mask of the steps that count, (batch, time)."""
     batch, time = xs.shape[:2]
     if lengths is None:
         return xs, jnp.ones((batch, time), bool)
@@ -59,7 +59,7 @@ def counted(xs: Float[Array, "B T I"], lengths: Array | None) -> tuple[Array, Ar
 
 
 def size(cell: Cell, params: Params) -> int:
-    """How many real numbers the state of a cell is."""
+    """The number of real numbers in the state of a cell."""
     return jax.eval_shape(lambda p: real(cell.initial_state(p)), params).size
 
 

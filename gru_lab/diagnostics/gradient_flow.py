@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,7 @@ from gru_lab.schema import Size
 from gru_lab.typing import Array, Float, Int, Params, State
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Nudged(Wrapper):
     """A cell whose state is moved after every step by a further input: `x = (x, nudge)`, nudge shaped as the state.
 
@@ -41,6 +41,12 @@ def gradient_flow(
     `h` is the whole recurrent state (for an LSTM h and c together), and `loss` maps the outputs after the last
     steps (batch, outputs) to one number, a sum over sequences. Lags longer than a sequence are NaN.
     Source: Arjovsky et al. 2016, arXiv:1511.06464, figure 4.
+
+    >>> from gru_lab import cells
+    >>> cell = cells.GRU(hidden=4)
+    >>> norms = gradient_flow(cell, cell.init(jax.random.key(0), 3), jnp.ones((2, 20, 3)), lambda h: jnp.sum(h**2))
+    >>> norms.shape, bool(decay_rate(norms[0]) < 0)  # a fresh GRU forgets
+    ((2, 20), True)
     """
     return stack_gradient_flow(cell, [params], xs, loss, lengths, method)[0]
 
@@ -57,6 +63,12 @@ def stack_gradient_flow(
 
     `layers` holds the parameters of each layer, all in the forward direction; `loss` sees the outputs of the last one
     after the last steps. What a lower state does to the loss through the layers above counts.
+
+    >>> from gru_lab import cells
+    >>> cell = cells.RNN(hidden=4)
+    >>> layers = [cell.init(jax.random.key(0), inputs=3), cell.init(jax.random.key(1), inputs=4)]
+    >>> stack_gradient_flow(cell, layers, jnp.ones((2, 20, 3)), jnp.sum).shape
+    (2, 2, 20)
     """
     batch, time = xs.shape[:2]
     nudged = Nudged(cell=cell)
@@ -68,7 +80,7 @@ def stack_gradient_flow(
     def loss_of(nudges: list[Any]) -> Array:
         hs, final = xs, None
         for params, nudge in zip(layers, nudges, strict=True):
-            final, hs = unroll(nudged, params, (hs, nudge), lengths=lengths, method=method)
+            final, hs = unroll(nudged, params, (hs, nudge), lengths=lengths, method=method, check_values=True)
         return loss(jax.vmap(cell.read)(final))
 
     gradients = jax.grad(loss_of)([still(params) for params in layers])
@@ -85,10 +97,13 @@ def stack_gradient_flow(
 
 
 def decay_rate(norms: Float[Array, " T"]) -> Float[Array, ""]:
-    """The slope of log norm against the lag by least squares, in nats a step: below 0 the gradient vanishes.
+    """The slope of log norm against the lag by least squares, in nats per step: below 0 the gradient vanishes.
 
-    Only lags whose norm is finite and a normal number count: a gradient that underflows says nothing of its rate.
-    NaN if they are fewer than two.
+    Only lags whose norm is finite and a normal number count, as a gradient that underflows has lost its rate. NaN if
+    they are fewer than two.
+
+    >>> round(float(decay_rate(jnp.exp(-0.1 * jnp.arange(50.0)))), 5)
+    -0.1
     """
     return slope(jnp.where(norms >= jnp.finfo(norms.dtype).tiny, jnp.log(norms), jnp.nan))
 
@@ -107,6 +122,9 @@ def horizon(norms: Float[Array, " T"], below: float = 1e-3) -> Float[Array, ""]:
     A norm that dips and comes back has not vanished, so that the last lag at or above counts. If the norm is not
     under at the longest lag measured, this is the number of lags: the horizon is at least that. Lags that are NaN
     (longer than the sequence) do not count; NaN if the norm at lag 0 is not finite, 0 if it is 0.
+
+    >>> float(horizon(0.5 ** jnp.arange(50.0)))  # 2^-10 is the first below a thousandth
+    10.0
     """
     lags = jnp.arange(1, norms.size + 1)
     reached = jnp.max(jnp.where(norms >= below * norms[0], lags, 0)).astype(norms.dtype)
@@ -114,15 +132,17 @@ def horizon(norms: Float[Array, " T"], below: float = 1e-3) -> Float[Array, ""]:
 
 
 @register("gradient_flow")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GradientFlow(Diagnostic):
     """`norm` (lags,): the norm of dL/dh against the lag, the mean over the sequences that reach so far back.
 
     With its `decay_rate` and its `horizon`, each one number.
 
     Attributes:
-        lags: how many lags, from 0 on; all that the inputs have if None.
+        lags: the number of lags, from 0 on; all that the inputs have if None.
     """
+
+    usual_sequences: ClassVar[int] = 64
 
     lags: Size | None = None
 

@@ -1,4 +1,4 @@
-"""The end-to-end Jacobian dh_T/dh_t: what a step far back can still do to the last state, whatever the loss."""
+"""The end-to-end Jacobian dh_T/dh_t: the effect of a state far back on the last state, whatever the loss."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,12 +28,18 @@ def log_singular_values(
 
     h is the whole recurrent state as real numbers and T each sequence's last step; lags longer than the sequence are
     NaN. The product of the steps' Jacobians is carried backwards with its scale kept apart, so that no lag underflows
-    and all lags together cost T steps: one vector-Jacobian product and one decomposition a step. A value below
-    the first by more than the precision of the numbers is rounding. With k only the k largest are given back.
+    and all lags together cost T steps: one vector-Jacobian product and one decomposition per step. A value below
+    the first by more than the precision of the numbers is rounding. With k only the k largest are returned.
 
     Raises:
         UserError: if the state has more than 512 numbers (use `log_spectral_norms`), k or a length does not fit, or
             parameters are not finite.
+
+    >>> from gru_lab import cells
+    >>> cell = cells.LeakyRNN(hidden=4)
+    >>> logs = log_singular_values(cell, cell.init(jax.random.key(0), inputs=3), jnp.ones((2, 10, 3)), k=2)
+    >>> logs.shape, bool(jnp.allclose(logs[:, 0], 0, atol=1e-6))  # at lag 0 the Jacobian is the identity
+    ((2, 10, 2), True)
     """
     check_params(params)
     check_lengths(lengths, *xs.shape[:2])
@@ -54,7 +60,7 @@ def _log_singular_values(params: Params, xs: Array, lengths: Array | None, *, ce
     step = held(step)
     xs, counts_BT = counted(xs, lengths)
 
-    def one(xs_TI: Array, counts_T: Array) -> Array:
+    def sequence(xs_TI: Array, counts_T: Array) -> Array:
         inputs = (xs_TI, counts_T)
 
         def back(carry: Any, at: Any) -> tuple[Any, Array]:
@@ -71,7 +77,7 @@ def _log_singular_values(params: Params, xs: Array, lengths: Array | None, *, ce
         return lax.scan(back, start, (_befores(step, first_D, inputs), inputs), reverse=True)[1]
 
     # entry t of the scan belongs to the state after step t, as the steps from T back to t + 1 lie behind it
-    values_BTK = jax.vmap(one)(xs, counts_BT)
+    values_BTK = jax.vmap(sequence)(xs, counts_BT)
     last_B = counts_BT.sum(axis=1) - 1
     steps_BT = last_B[:, None] - jnp.arange(xs.shape[1])
     taken = jnp.take_along_axis(values_BTK, jnp.maximum(steps_BT, 0)[..., None], axis=1)
@@ -90,13 +96,18 @@ def log_spectral_norms(
 
         v <- J^T J v / |J^T J v|    until log |J v| rises by less than `tolerance` (at most 1000 times)
 
-    Power iteration with Jacobian-vector and vector-Jacobian products: no Jacobian is made, and an iteration costs as
+    Power iteration with Jacobian-vector and vector-Jacobian products: no Jacobian is formed, and an iteration costs as
     many steps as the lag, so lags that double cost O(T) together. Never above the norm; as close as the tolerance
     (1000 eps by default); between the two largest singular values, where they are almost equal.
     Lags that are longer than a sequence are NaN.
 
     Raises:
         UserError: if a lag is not within the inputs, a length does not fit, or parameters are not finite.
+
+    >>> from gru_lab import cells
+    >>> cell = cells.GRU(hidden=4)
+    >>> log_spectral_norms(cell, cell.init(jax.random.key(0), inputs=3), jnp.ones((2, 10, 3)), lags=(1, 2, 4)).shape
+    (2, 3)
     """
     check_params(params)
     check_lengths(lengths, *xs.shape[:2])
@@ -115,7 +126,7 @@ def _log_spectral_norms(
     xs, counts_BT = counted(xs, lengths)
     accuracy = 1000 * float(jnp.finfo(first_D.dtype).eps) if tolerance is None else tolerance
 
-    def one(xs_TI: Array, counts_T: Array) -> Array:
+    def sequence(xs_TI: Array, counts_T: Array) -> Array:
         inputs = (xs_TI, counts_T)
         befores_TD, length = _befores(step, first_D, inputs), counts_T.sum()
 
@@ -128,7 +139,7 @@ def _log_spectral_norms(
         zero = jnp.where(length > 0, jnp.zeros((), first_D.dtype), jnp.nan)  # at lag 0 the Jacobian is the identity
         return jnp.stack([norm(lag) if lag else zero for lag in lags])
 
-    return jax.vmap(one)(xs, counts_BT)
+    return jax.vmap(sequence)(xs, counts_BT)
 
 
 def _largest(step: Step, window: tuple[Array, Any], accuracy: float) -> Array:
@@ -155,9 +166,9 @@ def _largest(step: Step, window: tuple[Array, Any], accuracy: float) -> Array:
 
     def improve(carry: Any) -> Any:
         v_D, log, _, n = carry
-        u_D, found = through(push, v_D, reverse=False)
+        u_D, stretch = through(push, v_D, reverse=False)
         v_D, _ = through(pull, u_D, reverse=True)
-        return v_D, found, jnp.abs(found - log), n + 1
+        return v_D, stretch, jnp.abs(stretch - log), n + 1
 
     states_TD = window[0]
     start = jax.random.normal(jax.random.key(0), states_TD.shape[1:], states_TD.dtype)
@@ -172,16 +183,16 @@ def _befores(step: Step, first_D: Array, inputs: Any) -> Float[Array, "T D"]:
 
 
 @register("jacobian")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Jacobian(Diagnostic):
     """`log_singular_values` (lags, k) of dh_T/dh_{T-lag}, the mean over the sequences that reach so far back.
 
     With the `decay_rate` and the `horizon` of the largest, the spectral norm, as `gradient_flow` defines them.
 
     Attributes:
-        lags: how many lags, from 0 on; all that the inputs have if None.
-        k: how many of the largest singular values.
-        sequences: how many of the layer's sequences, the first ones, as every one costs a decomposition a lag.
+        lags: the number of lags, from 0 on; all that the inputs have if None.
+        k: the number of singular values, the largest.
+        sequences: the number of the layer's sequences, the first ones, as each of them costs one decomposition per lag.
     """
 
     lags: Size | None = None

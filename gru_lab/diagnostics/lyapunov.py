@@ -23,7 +23,7 @@ class Spectrum(NamedTuple):
     """Lyapunov exponents, the largest first.
 
     Attributes:
-        exponents: nats a step, (k,).
+        exponents: nats per step, (k,).
         errors: their standard errors, from how much 8 equal stretches of every sequence differ, (k,).
         dimension: the Kaplan-Yorke dimension; a lower bound if it is k and k is not the whole state.
     """
@@ -36,14 +36,18 @@ class Spectrum(NamedTuple):
 def growth(
     step: Step, state: Float[Array, " D"], xs: Any, k: int, *, warmup: int = 0, orthogonalise_every: int = 2
 ) -> tuple[Float[Array, "N K"], tuple[int, ...]]:
-    """How much k directions grow along one trajectory of any map `step(state, x)`: log |R_ii| of every QR.
+    """The growth of k directions along one trajectory of any map `step(state, x)`: log |R_ii| of every QR.
 
         Q_0 random orthonormal (D, k);    Q_n R_n = J_n Q_{n-1},    J_n = d step / d state
 
-    `xs` has leaves (time, ...). Also says how many steps lie between one QR and the next: `orthogonalise_every`,
+    `xs` has leaves (time, ...). Also returns how many steps lie between one QR and the next: `orthogonalise_every`,
     and the rest at the end. The first `warmup` steps turn the directions and are not counted. Differentiable, and
-    linear in time: k Jacobian-vector products a step, and the QRs.
+    linear in time: k Jacobian-vector products per step, and the QRs.
     Source: Benettin et al. 1980, Meccanica 15; Engelken, Wolf, Abbott 2023, arXiv:2006.02427.
+
+    >>> logs, steps = growth(lambda state, x: 0.5 * state, jnp.ones(2), jnp.zeros(5), k=1)
+    >>> steps, (jnp.exp(logs[:, 0])).round(4).tolist()
+    ((2, 2, 1), [0.25, 0.25, 0.5])
     """
     start = jax.random.orthogonal(jax.random.key(0), state.size, dtype=state.dtype)[:k]
     carry, _ = _turned(step, (state, start), jax.tree.map(lambda x: x[:warmup], xs), orthogonalise_every)
@@ -79,6 +83,9 @@ def kaplan_yorke(exponents: Float[Array, " K"]) -> Float[Array, ""]:
 
     0 if l_1 < 0; K if no sum is negative. The exponents stand the largest first.
     Source: Kaplan & Yorke 1979, Lecture Notes in Mathematics 730.
+
+    >>> float(kaplan_yorke(jnp.array([0.5, -1.0, -4.0])))
+    1.5
     """
     K = exponents.size
     sums = jnp.concatenate([jnp.zeros(1, exponents.dtype), jnp.cumsum(exponents)])
@@ -90,7 +97,12 @@ def kaplan_yorke(exponents: Float[Array, " K"]) -> Float[Array, ""]:
 def spectrum_of_map(
     step: Step, state: Float[Array, " D"], xs: Any, k: int, *, warmup: int = 0, orthogonalise_every: int = 2
 ) -> Spectrum:
-    """The k largest Lyapunov exponents of any map along one trajectory; see `growth`."""
+    """The k largest Lyapunov exponents of any map along one trajectory; see `growth`.
+
+    >>> spectrum = spectrum_of_map(lambda state, x: 0.5 * state, jnp.ones(2), jnp.zeros(100), k=1)
+    >>> round(float(spectrum.exponents[0]), 4)  # log 0.5
+    -0.6931
+    """
     logs_NK, steps = growth(step, state, xs, k, warmup=warmup, orthogonalise_every=orthogonalise_every)
     return _summary(logs_NK[None], jnp.array(steps, logs_NK.dtype)[None])
 
@@ -109,10 +121,16 @@ def lyapunov_spectrum(
 
     The state is the whole recurrent state as real numbers (h and c of an LSTM; real and imaginary parts). A part of
     the state that nothing of the step before enters has -inf, or as low as rounding goes: exponents lower than the
-    first by more than log(1 / eps) / orthogonalise_every (8 nats a step in float32 at 2) cannot be told.
+    first by more than log(1 / eps) / orthogonalise_every (8 nats per step in float32 at 2) cannot be resolved.
 
     Raises:
         UserError: if the state is too large for all exponents, a number does not fit, or parameters are not finite.
+
+    >>> from gru_lab import cells
+    >>> cell = cells.GRU(hidden=4)
+    >>> spectrum = lyapunov_spectrum(cell, cell.init(jax.random.key(0), inputs=3), jnp.ones((2, 20, 3)), k=3)
+    >>> spectrum.exponents.shape, bool(spectrum.exponents[0] < 0)  # a fresh GRU is stable
+    ((3,), True)
     """
     k = _check(cell, params, xs, k, lengths, warmup, orthogonalise_every)
     return _spectrum(params, xs, lengths, cell=cell, k=k, warmup=warmup, every=orthogonalise_every)
@@ -132,6 +150,11 @@ def exponents(
 
     The gradient exists where the k directions stay apart, and its memory is O(T D k). NaN for a sequence that ends
     within the warm-up. See `lyapunov_spectrum`.
+
+    >>> from gru_lab import cells
+    >>> cell = cells.RNN(hidden=4)
+    >>> exponents(cell, cell.init(jax.random.key(0), inputs=3), jnp.ones((2, 20, 3)), k=1).shape
+    (2, 1)
     """
     k = _check(cell, params, xs, k, lengths, warmup, orthogonalise_every)
     logs_BNK, steps_BN = _growths(params, xs, lengths, cell, k, warmup, orthogonalise_every)
@@ -147,13 +170,13 @@ def _growths(
     xs, counts_BT = counted(xs, lengths)
     steps: tuple[int, ...] = ()
 
-    def one(xs_TI: Array, counts_T: Array) -> Array:
+    def sequence(xs_TI: Array, counts_T: Array) -> Array:
         nonlocal steps
         moves, inputs = (step, xs_TI) if lengths is None else (held(step), (xs_TI, counts_T))
         logs_NK, steps = growth(moves, first_D, inputs, k, warmup=warmup, orthogonalise_every=every)
         return logs_NK
 
-    logs_BNK = jax.vmap(one)(xs, counts_BT)
+    logs_BNK = jax.vmap(sequence)(xs, counts_BT)
     bounds = jnp.cumsum(jnp.array((warmup, *steps)))
     before_BT = jnp.pad(jnp.cumsum(counts_BT, axis=1), ((0, 0), (1, 0)))
     return logs_BNK, jnp.diff(before_BT[:, bounds], axis=1).astype(logs_BNK.dtype)
@@ -184,7 +207,7 @@ def _summary(logs_BNK: Array, steps_BN: Array) -> Spectrum:
 
 
 def _check(cell: Cell, params: Params, xs: Array, k: int | None, lengths: Array | None, warmup: int, every: int) -> int:
-    """How many exponents to compute, once everything fits."""
+    """The number of exponents to compute, after the checks of the arguments."""
     check_params(params)
     check_lengths(lengths, *xs.shape[:2])
     numbers, name = size(cell, params), name_of(cell)
@@ -203,15 +226,15 @@ def _check(cell: Cell, params: Params, xs: Array, k: int | None, lengths: Array 
 
 
 @register("lyapunov")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lyapunov(Diagnostic):
     """`exponents` (k,), their `errors` (k,) and the Kaplan-Yorke `dimension`, along the layer's inputs.
 
     Attributes:
-        k: how many of the largest exponents; all if None.
-        warmup: how many steps turn the directions before any counts.
+        k: the number of exponents, the largest; all if None.
+        warmup: the number of steps that turn the directions before any counts.
         orthogonalise_every: steps from one QR to the next.
-        sequences: how many of the layer's sequences, the first ones, as many QRs as these cost time.
+        sequences: the number of the layer's sequences, the first ones; their QRs take most of the time.
     """
 
     k: Size | None = 8

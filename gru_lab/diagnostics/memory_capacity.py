@@ -18,11 +18,11 @@ CHANCE = 15.1  # N r^2 of N independent pairs is above this once in ten thousand
 
 
 class Capacity(NamedTuple):
-    """The memory capacity and what it is the sum of.
+    """The memory capacity and its parts.
 
     Attributes:
         capacity: the sum of `recalled`, ().
-        recalled: the squared correlation between the input `lag` steps back and what is read of it, (lags,).
+        recalled: the squared correlation between the input `lag` steps back and what the readout gives for it, (lags,).
     """
 
     capacity: Array
@@ -54,9 +54,9 @@ def memory_capacity(
         cell: the cell; a linear readout sees `cell.read` of its state.
         params: its parameters.
         key: draws the noise.
-        inputs: how many inputs the cell has; all of them get the same u_t.
-        lags: how many lags; twice the outputs if None.
-        steps: how many steps in both halves together; 40 times the outputs, at least 4000, if None.
+        inputs: the number of inputs of the cell; all of them get the same u_t.
+        lags: the number of lags; twice the outputs if None.
+        steps: the number of steps in both halves together; 40 times the outputs, at least 4000, if None.
         washout: steps before those, in which the first state is forgotten; `lags` if None or less.
         amplitude: of the noise; a small one asks for the memory of the cell linearised about its fixed point.
         ridge: the penalty, relative to the variance of the outputs.
@@ -66,6 +66,13 @@ def memory_capacity(
 
     Source: Jaeger 2001, Short term memory in echo state networks, GMD report 152, where lags begin at 1; the level
     of chance: Dambre et al. 2012, Scientific Reports 2:514, supplement.
+
+    >>> from gru_lab import cells
+    >>> cell = cells.RNN(hidden=8)
+    >>> params = cell.init(jax.random.key(0), inputs=1)
+    >>> memory = memory_capacity(cell, params, jax.random.key(1), lags=16, steps=400, amplitude=0.1)
+    >>> memory.recalled.shape, bool(0 < memory.capacity <= 8)
+    ((16,), True)
     """
     check_params(params)
     outputs = int(jax.eval_shape(lambda p: cell.read(cell.initial_state(p)), params).size)
@@ -123,13 +130,13 @@ def _recalled(read_NL: Array, wanted_NL: Array) -> Float[Array, " L"]:
 
 
 @register("memory_capacity")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MemoryCapacity(Diagnostic):
     """`capacity` () and `recalled` (lags,), of white noise instead of the layer's inputs.
 
     Attributes:
-        lags: how many lags.
-        steps: how many steps of noise, half of them to fit the readout.
+        lags: the number of lags.
+        steps: the number of steps of noise, half of them to fit the readout.
         amplitude: of the noise.
         seed: of the noise.
     """

@@ -1,90 +1,142 @@
-"""Any cell as a Flax NNX layer, in one direction or two."""
+"""A network of recurrent layers of one cell and a linear readout."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from gru_lab.cells import Cell
-from gru_lab.recurrence import Method, Sequential, unroll
-from gru_lab.typing import Array, Bool, Float, Int, State
+from gru_lab.data import at_end
+from gru_lab.models.layers import Bidirectional, Recurrent
+from gru_lab.models.model import Model, Network, Spec, register
+from gru_lab.recurrence import Method, Sequential, unroll, unroll_stack
+from gru_lab.schema import CONTINUOUS, Count, Range, Size
+from gru_lab.typing import Array, Float, Int, Key
+
+Share = Annotated[float, Range(0, 0.99), CONTINUOUS]
 
 
-class Recurrent(nnx.Module):
-    """One recurrent layer: a cell, its parameters as `nnx.Param`, and `unroll`.
+@register("recurrent")
+@dataclass(frozen=True, kw_only=True)
+class RecurrentModel(Model):
+    """`layers` recurrent layers on top of each other, each also backwards in time if `bidirectional`.
 
-    `last, hs = layer(xs)`: the output after the last step (batch, outputs), and after every step
-    (batch, time, outputs).
+    In training `dropout` is the share of outputs dropped between two of them. Symbols enter as learned vectors of
+    `embedding` numbers, or one-hot if it is 0.
     """
 
-    def __init__(self, cell: Cell, inputs: int, *, rngs: nnx.Rngs) -> None:
-        self.cell = cell
-        params = cell.init(rngs.params(), inputs)
-        self.params = nnx.Dict({name: nnx.Param(value) for name, value in params.items()})
-        self.outputs = jax.eval_shape(lambda p: cell.read(cell.initial_state(p)), params).shape[-1]
+    layers: Size = 1
+    bidirectional: bool = False
+    dropout: Share = 0.0
+    embedding: Count = 0
+
+    def check(self) -> None:
+        """`dropout` must be 0 where there is one layer."""
+        if self.dropout > 0 and self.layers == 1:
+            self.refuse("dropout", "it acts between layers, and model.layers is 1: take 0, or more layers")
+
+    def build(self, cell: Cell | None, spec: Spec, rngs: nnx.Rngs) -> "RecurrentNetwork":
+        """See `Model.build`."""
+        self.check_cell(cell)
+        assert cell is not None
+        return RecurrentNetwork(
+            cell,
+            spec,
+            layers=self.layers,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
+            embedding=self.embedding,
+            rngs=rngs,
+        )
+
+
+class RecurrentNetwork(Network):
+    """Recurrent layers of one cell and a linear readout; inputs are vectors (batch, time, inputs), or symbols."""
+
+    def __init__(
+        self,
+        cell: Cell,
+        spec: Spec,
+        *,
+        layers: int = 1,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        embedding: int = 0,
+        rngs: nnx.Rngs,
+    ) -> None:
+        self.spec = spec
+        embeds = spec.symbols and embedding > 0
+        dtype = jnp.result_type(float)  # that of the cell's parameters
+        self.embedding = nnx.Embed(spec.inputs, embedding, param_dtype=dtype, rngs=rngs) if embeds else None
+        width = embedding if embeds else spec.inputs
+        self.cell, self.dropout = cell, dropout
+        stack = []
+        for _ in range(layers):
+            stack.append((Bidirectional if bidirectional else Recurrent)(cell, width, rngs=rngs))
+            width = stack[-1].outputs
+        self.layers = nnx.List(stack)
+        self.readout = nnx.Linear(width, spec.outputs, param_dtype=dtype, rngs=rngs)
 
     @property
-    def weights(self) -> dict[str, Any]:
-        """The parameters as the cell's functions take them."""
-        return {name: param[...] for name, param in self.params.items()}
+    def recurrent(self) -> tuple[Recurrent | Bidirectional, ...]:
+        """See `Network.recurrent`."""
+        return tuple(self.layers)
 
     @property
-    def directions(self) -> tuple[dict[str, Any], ...]:
-        """The parameters as `unroll_stack` takes a layer."""
-        return (self.weights,)
+    def parts(self) -> dict[str, nnx.Module | None]:
+        """See `Network.parts`."""
+        return {"embedding": self.embedding, "recurrent": self.layers, "readout": self.readout}
 
     def __call__(
         self,
-        xs: Float[Array, "B T I"],
-        state: State | None = None,
-        *,
+        inputs: Float[Array, "B T I"] | Int[Array, "B T"],
         lengths: Int[Array, " B"] | None = None,
-        resets: Bool[Array, "B T"] | None = None,
-        reverse: bool = False,
+        *,
+        key: Key | None = None,
+        dropout: Float[Array, ""] | float | None = None,
         method: Method = Sequential(),  # noqa: B008 (frozen)
-    ) -> tuple[Float[Array, "B O"], Float[Array, "B T O"]]:
-        """See `gru_lab.unroll`."""
-        options = {"lengths": lengths, "resets": resets, "reverse": reverse, "method": method}
-        final, hs_BTO = unroll(self.cell, self.weights, xs, state, **options)
-        return jax.vmap(self.cell.read)(final), hs_BTO
+    ) -> Float[Array, "B ..."]:
+        """See `Network.__call__`."""
+        layers = [layer.directions for layer in self.layers]
+        rate = self.dropout if dropout is None else dropout
+        options = {"lengths": lengths, "dropout": rate, "key": key, "method": method}
+        finals, hs_BTO = unroll_stack(self.cell, layers, self.encode(inputs), **options)
+        if self.spec.readout == "every":
+            return self.readout(hs_BTO)
+        lasts = [jax.vmap(self.cell.read)(final) for final in finals[-1]]
+        return self.readout(jnp.concatenate(lasts, axis=-1))
 
-
-class Bidirectional(nnx.Module):
-    """Two recurrent layers of one cell, one from the first step to the last and one back; outputs side by side.
-
-    `last, hs = layer(xs)`: the outputs of both after their last steps (batch, 2 outputs), and at every step
-    (batch, time, 2 outputs). The backward one begins at each sequence's own end.
-    Source: Schuster & Paliwal 1997, IEEE Transactions on Signal Processing 45(11).
-    """
-
-    def __init__(self, cell: Cell, inputs: int, *, rngs: nnx.Rngs) -> None:
-        self.forward = Recurrent(cell, inputs, rngs=rngs)
-        self.backward = Recurrent(cell, inputs, rngs=rngs)
-        self.outputs = self.forward.outputs + self.backward.outputs
-
-    @property
-    def weights(self) -> dict[str, Any]:
-        """The parameters of the forward direction."""
-        return self.forward.weights
-
-    @property
-    def directions(self) -> tuple[dict[str, Any], ...]:
-        """The parameters as `unroll_stack` takes a layer: forward, backward."""
-        return (self.forward.weights, self.backward.weights)
-
-    def __call__(
+    def below_last(
         self,
-        xs: Float[Array, "B T I"],
-        states: tuple[State, State] | None = None,
-        *,
+        inputs: Float[Array, "B T I"] | Int[Array, "B T"],
         lengths: Int[Array, " B"] | None = None,
-        resets: Bool[Array, "B T"] | None = None,
+        *,
         method: Method = Sequential(),  # noqa: B008 (frozen)
-    ) -> tuple[Float[Array, "B O"], Float[Array, "B T O"]]:
-        """See `gru_lab.unroll_stack`."""
-        starts = states or (None, None)
-        options = {"lengths": lengths, "resets": resets, "method": method}
-        ahead, back = self.forward(xs, starts[0], **options), self.backward(xs, starts[1], reverse=True, **options)
-        last_BO, hs_BTO = (jnp.concatenate(pair, axis=-1) for pair in zip(ahead, back, strict=True))
-        return last_BO, hs_BTO
+    ) -> Float[Array, "B T X"]:
+        """The inputs of the last recurrent layer, without dropout."""
+        xs_BTI, below = self.encode(inputs), [layer.directions for layer in self.layers][:-1]
+        return unroll_stack(self.cell, below, xs_BTI, lengths=lengths, method=method)[1] if below else xs_BTI
+
+    def after_last(
+        self,
+        last_BO: Float[Array, "B O"],
+        xs_BTX: Float[Array, "B T X"],
+        lengths: Int[Array, " B"] | None = None,
+    ) -> Float[Array, "B A"]:
+        """The outputs after the last step, given the last layer's there in the forward direction.
+
+        `xs_BTX` is what that layer sees: of a bidirectional one the other half of the output comes from there.
+        """
+        for params in self.layers[-1].directions[1:]:
+            final, hs_BTO = unroll(self.cell, params, xs_BTX, lengths=lengths, reverse=True)
+            back_BO = jax.vmap(self.cell.read)(final) if self.spec.readout == "last" else at_end(hs_BTO, lengths)
+            last_BO = jnp.concatenate([last_BO, back_BO], axis=-1)
+        return self.readout(last_BO)
+
+    def encode(self, inputs: Float[Array, "B T I"] | Int[Array, "B T"]) -> Float[Array, "B T X"]:
+        """The inputs of the first layer: vectors as they are, symbols embedded or one-hot."""
+        if not self.spec.symbols:
+            return inputs
+        return self.embedding(inputs) if self.embedding else jax.nn.one_hot(inputs, self.spec.inputs)

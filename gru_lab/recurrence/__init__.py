@@ -1,4 +1,11 @@
-"""Any cell over time: `unroll`, and the methods that run it, one per file."""
+"""Any cell over time: `unroll`, and the methods that run it, one per file.
+
+>>> from gru_lab import recurrence
+>>> recurrence.names()
+('reference', 'sequential')
+>>> recurrence.create("sequential", remat_every=50)
+Sequential(unroll=1, store='auto', remat_every=50)
+"""
 
 from gru_lab.recurrence.method import Method, create, get, name_of, names, register
 from gru_lab.recurrence.reference import Reference

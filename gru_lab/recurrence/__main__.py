@@ -13,12 +13,13 @@ from pathlib import Path
 import jax
 
 from gru_lab import cells
+from gru_lab.exits import leave
 from gru_lab.recurrence.report import pinned, report
 from gru_lab.schema import UserError
 
 
 def main() -> None:
-    """Print the report; status 2 and one sentence for a mistake of the user's."""
+    """Print the report; exit status 2 and one sentence for a wrong argument."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cell", nargs="?", help="a registered name, or module:Class")
     parser.add_argument("fields", nargs="*", metavar="field=value", help="settings of the cell")
@@ -58,4 +59,4 @@ def _field(text: str) -> tuple[str, object]:
 
 
 if __name__ == "__main__":
-    main()
+    leave(main)

@@ -17,7 +17,7 @@ from gru_lab.recurrence.split import Split, split
 from gru_lab.typing import Array
 
 Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
-SQUASHES = ("tanh", "logistic", "exp")  # run again where their operands cost nothing
+SQUASHES = ("tanh", "logistic", "exp")  # recomputed where their operands cost nothing
 
 
 class Perturbations:
@@ -45,7 +45,7 @@ class Backward:
 
     Its parameters are the step's parameters, its inputs all that the step read, its carry the cotangent of the state.
 
-    Wherever a weight is used, the cotangent of the result is all that the loop must give: after it the weight's
+    Of every use of a weight, the cotangent of the result is all that the loop must compute: after the loop the weight's
     gradient is one product over time and batch. So the split emits the cotangents of those results and of the
     inputs that a gradient is `wanted` of, and the other operands of those equations.
 
@@ -92,7 +92,7 @@ class Backward:
         self._choose_residuals(states, layout)
 
     def _choose_residuals(self, states: int, layout: Layout) -> None:
-        """Choose what the forward loop stores beside the states, so that little is left to compute again."""
+        """Choose the residuals: what the forward loop stores beside the states, so that little must be recomputed."""
         back = self.split
         bulk, after = back.of_colour(Colour.BULK), back.exposed
         state, inputs = back.inputs[:states], back.inputs[states:]
@@ -121,7 +121,7 @@ class Backward:
     def step_forward(
         self, invariants: Arrays, inputs: Arrays, hoisted: Arrays, before: Arrays
     ) -> tuple[Arrays, Arrays]:
-        """One step forward that keeps what the way back needs: the state after it, and the residuals."""
+        """One step forward with what the backward pass needs: the state after it, and the residuals."""
         values = self.forward(invariants, before, inputs, hoisted)
         after = [jnp.broadcast_to(v, b.shape).astype(b.dtype) for v, b in zip(values, before, strict=False)]
         return after, values[len(before) :]
@@ -194,7 +194,7 @@ class Backward:
         return None if bias is None else {bias: totals.of(d_result)[None]}
 
     def _of_any(self, use: JaxprEqn, weights: dict[Var, Any], others: Arrays, d_result: Arrays) -> dict[Var, Any]:
-        """Of any other equation: it is mapped over time, and pulled back once."""
+        """Of any other equation: the vector-Jacobian product of the equation mapped over time."""
         used = list(dict.fromkeys(atom for atom in use.invars if self._is_weight(atom)))
 
         def over_time(values: Arrays) -> Arrays:

@@ -21,7 +21,7 @@ def known(value: Any) -> np.ndarray | None:
 
 
 def check_lengths(lengths: Array | None, batch: int, time: int) -> None:
-    """`lengths` is (batch,), whole numbers, each from 0 to the length of the sequences."""
+    """`lengths` must be (batch,), whole numbers, each from 0 to the number of steps."""
     if lengths is None:
         return
     if jnp.shape(lengths) != (batch,) or not jnp.issubdtype(lengths.dtype, jnp.integer):
@@ -35,19 +35,19 @@ def check_lengths(lengths: Array | None, batch: int, time: int) -> None:
 
 
 def check_mask(name: str, mask: Array | None, batch: int, time: int, meaning: str) -> None:
-    """A mask is (batch, time), true or false."""
+    """A mask must be (batch, time), true or false."""
     if mask is not None and (jnp.shape(mask) != (batch, time) or mask.dtype != bool):
         raise UserError(f"{name} is {mask.dtype}{list(jnp.shape(mask))}: it must be bool[{batch}, {time}], {meaning}")
 
 
 def check_state(state: State, initial: State, batch: int) -> None:
-    """`state` is the cell's state with a batch axis in front."""
+    """`state` must be the cell's state with a batch axis in front."""
     expected = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((batch, *leaf.shape), leaf.dtype), initial)
     _check_same("state", state, expected, "this cell's state")
 
 
 def check_params(params: Params) -> None:
-    """Every parameter is finite; not looked at inside `jax.jit`, `vmap` or `grad`."""
+    """Every parameter must be finite; not checked inside `jax.jit`, `vmap` or `grad`."""
     for path, leaf in jax.tree.leaves_with_path(params):
         numbers = known(leaf) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) else None
         if numbers is not None and not np.isfinite(numbers.astype(np.float32, copy=False)).all():
@@ -56,7 +56,7 @@ def check_params(params: Params) -> None:
 
 
 def check_step(cell: Cell, params: Params, state: State, x: Any) -> None:
-    """A step gives back a state like the one it got, and decides nothing by the values of arrays.
+    """A step must return a state like its argument, and must not branch in Python on the values of arrays.
 
     `state` and `x` are shapes of one example.
     """
@@ -77,7 +77,7 @@ def _check_same(what: str, tree: Any, expected: Any, like: str) -> None:
         raise UserError(f"{what} has the structure {ours}: it must be that of {like}, {theirs}")
     pairs = zip(jax.tree.leaves_with_path(tree), jax.tree.leaves(expected), strict=True)
     for (path, leaf), model in pairs:
-        found, wanted = (f"{jnp.result_type(a)}{list(jnp.shape(a))}" for a in (leaf, model))
-        if found != wanted:
+        given, wanted = (f"{jnp.result_type(a)}{list(jnp.shape(a))}" for a in (leaf, model))
+        if given != wanted:
             name = "".join(itertools.chain([what], [jax.tree_util.keystr(path)] if path else []))
-            raise UserError(f"{name} is {found}: it must be {wanted}, as {like}")
+            raise UserError(f"{name} is {given}: it must be {wanted}, as {like}")

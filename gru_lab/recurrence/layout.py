@@ -1,8 +1,8 @@
-"""The layout of the work of a loop for the hardware: chosen from measurements, not from belief.
+"""The layout of a loop: the passes over its step and what is stored, chosen from measurements.
 
 `layout.csv` beside this file holds the measurements behind the numbers below; `python experiments/lowering.py`
 measures them again. They were made on CPUs: the choice looks at sizes and not at the backend, so that the same program
-is compiled for every one.
+is compiled for all of them.
 """
 
 from dataclasses import dataclass
@@ -26,12 +26,12 @@ class Layout:
         transpose: whether weights are transposed once, before the loop, rather than at every product.
         common: whether equal equations on equal operands are computed once.
         defer: whether weights get their gradients after the backward loop, each as one product over time and batch,
-            rather than bit by bit inside it.
+            rather than accumulated inside it.
         hoist: whether the work on the inputs leaves the forward loop; in the loop it needs no memory.
         store: `gates` keeps what the backward loop reads; `states` computes it again, block by block.
-        block: how many steps the backward pass treats at once.
-        remat: whether the forward pass keeps no more than the state before each block, and the backward pass runs
-            the block again from there, keeping what `store` says.
+        block: the number of steps that the backward pass treats at once.
+        remat: whether the forward pass stores the state before each block alone (checkpointing), and the backward pass
+            runs the block again from there, storing what `store` says.
         unroll: how many steps the compiled loop takes at a time, as in `lax.scan`.
     """
 
@@ -47,7 +47,7 @@ class Layout:
 
 
 def choose(store: Literal["auto", "gates", "states"], time: int, batch: int, remat_every: int | None) -> Layout:
-    """The layout for so many steps and sequences, where the user leaves it to us."""
+    """The layout for a number of steps and sequences; `auto` chooses what is stored by the number of steps."""
     run = time if remat_every is None else min(time, remat_every)  # steps whose gates would be kept at once
     kept: Store = store if store != "auto" else "states" if run >= LONG else "gates"
     steps, rows = ROWS[kept]

@@ -1,4 +1,4 @@
-"""The loop of a split step and its derivative rule: what is stored on the way forward, and the way back in blocks."""
+"""The loop of a split step and its derivative rule: what the forward pass stores, and the backward pass in blocks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -71,7 +71,7 @@ def recur(loop: Loop, once: Arrays, inputs: Arrays, state: Arrays) -> tuple[Arra
 def _recur_forward(loop: Loop, once: Any, inputs: Any, state: Any) -> tuple[Any, Any]:
     wanted = [x.perturbed and inexact(x.value) for x in inputs]
     once, inputs, state = ([x.value for x in xs] for xs in (once, inputs, state))
-    shape = [() if want else None for want in wanted]  # the structure tells the way back what is wanted
+    shape = [() if want else None for want in wanted]  # the structure tells the backward pass what is wanted
     if not loop.layout.remat:
         backward = loop.backward(tuple(i for i, want in enumerate(wanted) if want))
         final, (before, stored) = _forward_keeping(loop, backward, once, inputs, state)
@@ -91,7 +91,7 @@ def _recur_forward(loop: Loop, once: Any, inputs: Any, state: Any) -> tuple[Any,
 def _forward_keeping(
     loop: Loop, backward: Backward, once: Arrays, inputs: Arrays, state: Arrays
 ) -> tuple[Arrays, tuple[Arrays, Arrays]]:
-    """The final state, and over time the state before each step and the values stored for the way back."""
+    """The final state, and over time the state before each step and the residuals."""
     invariants = backward.split.run_once(once)
 
     def advance(before: Arrays, inputs: tuple[Arrays, Arrays]) -> tuple[Arrays, tuple[Arrays, Arrays]]:

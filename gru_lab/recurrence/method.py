@@ -14,7 +14,7 @@ Step = Callable[[Params, State, Any], State]
 Read = Callable[[State], Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Method(Schema):
     """A way to run a step over time. Methods differ in speed and memory, never in their numbers."""
 

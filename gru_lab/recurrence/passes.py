@@ -1,4 +1,4 @@
-"""The passes over the jaxpr of a step: colouring, fusing and transposing products, choosing what to compute again."""
+"""The passes over the jaxpr of a step: colouring, fusing and transposing products, rematerialisation."""
 
 # JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
@@ -14,7 +14,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 from gru_lab.jaxprs import Atom, Environment, nbytes, needed, results, trace, value_of
 from gru_lab.recurrence.layout import Layout
 
-CHEAP = frozenset(  # primitives that are rather run again than their results written and read
+CHEAP = frozenset(  # primitives that are recomputed rather than their results written and read
     (
         *("add", "add_any", "sub", "mul", "neg", "integer_pow", "square", "sign", "abs", "max", "min", "select_n"),
         *("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "convert_element_type", "stop_gradient"),
@@ -32,7 +32,7 @@ class Colour(IntEnum):
 
 
 class CannotSplit(Exception):
-    """Raised where a step cannot be taken apart; its text says why, as the end of a sentence."""
+    """Raised where a step cannot be split; its text is the reason, as the end of a sentence."""
 
 
 def colours(jaxpr: Jaxpr, n: int, m: int) -> dict[Var, Colour]:
@@ -140,14 +140,14 @@ def rematerialised(
     free: Container[Var],
     again: Callable[[JaxprEqn, bool], bool],
 ) -> tuple[list[Var], list[JaxprEqn]]:
-    """The fewest bytes of values from which the wanted ones can be computed again, and the equations for that.
+    """The fewest bytes of values from which the wanted ones can be rematerialised, and the equations for it.
 
     Args:
         colour: the colour of every variable.
         equations: those of colour BULK.
         wanted: the values that must be known.
         free: values that cost nothing.
-        again: `again(equation, from_free)` says whether an equation may be run again, given whether it needs free
+        again: `again(equation, from_free)` says whether an equation may be recomputed, given whether it needs free
             values only; it is where that does not need more bytes than it saves.
     """
     kept = dict.fromkeys(var for var in wanted if var not in free)

@@ -11,7 +11,7 @@ from gru_lab.typing import Array, Params, State
 
 
 @register("reference")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Reference(Method):
     """`jax.lax.scan` over the step, mapped over the batch: what the other methods are tested against."""
 

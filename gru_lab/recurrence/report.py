@@ -41,7 +41,7 @@ def gradient(cell: Cell, params: Params, xs: Any, layout: Layout) -> tuple[Array
 def counts(cell: Cell, inputs: int, batch: int, time: int, layout: Layout = HOISTED) -> dict[str, int]:
     """The work that the loops of a cell's outputs and gradients do at each step, and that done outside of them.
 
-    Counted in the program that JAX traces, whatever made it: nothing is taken from the split's word.
+    Counted in the program that JAX traces, whatever made it: the split is not asked.
 
         forward, backward       of one step of that loop: `products`; `transposed`, products with a transposed matrix
                                 and transpositions; `flops`
@@ -78,7 +78,7 @@ def _work(equations: Sequence[JaxprEqn]) -> dict[str, int]:
 
 
 def _transposes(eqn: JaxprEqn) -> bool:
-    """Whether an equation reads a matrix against the order in which it lies in memory."""
+    """True if an equation reads a matrix against the order in which it lies in memory."""
     if eqn.primitive.name == "transpose":
         return True
     if eqn.primitive.name != "dot_general" or eqn.invars[1].aval.ndim < 2:

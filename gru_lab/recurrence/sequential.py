@@ -17,22 +17,22 @@ from gru_lab.typing import Array, Params, State
 
 
 @register("sequential")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sequential(Method):
     """`lax.scan` over the part of the step that needs the state; everything else for many time steps at once.
 
-    Backward, the loop holds only the cotangent of the state. What the forward pass computed is stored or computed
-    again for a block of steps at once, and every weight gradient is one product over time and batch.
+    Backward, the loop holds only the cotangent of the state. What the forward pass computed is stored, or recomputed
+    for a block of steps at once, and every weight gradient is one product over time and batch.
     A step with side effects cannot be split: it runs as `Reference()`, with a warning that says why.
 
     Attributes:
-        unroll: how many steps the compiled loop takes at a time (as in `lax.scan`).
+        unroll: the number of steps per iteration of the compiled loop, as in `lax.scan`.
         store: what the forward pass keeps of every step for the backward pass: the gates, or only the states, from
-            which the gates are computed again: less memory, a little more time; `auto` keeps the gates of short
+            which the gates are recomputed: less memory, a little more time; `auto` keeps the gates of short
             sequences.
-        remat_every: keep the state of every so many steps and nothing else, and run forward again from there in the
-            backward pass: memory O(T/k + k) instead of O(T), for a third more time. It says what is kept, so it goes
-            with `store="auto"` alone.
+        remat_every: checkpointing: store the state of every k-th step alone, and run forward again from there in the
+            backward pass: memory O(T/k + k) instead of O(T), for a third more time. It decides what is stored, so
+            `store` must be `auto`.
     """
 
     unroll: Size = 1
@@ -64,7 +64,7 @@ class Sequential(Method):
         return LaidOut(layout=layout).run(step, read, params, state, xs, **masks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class LaidOut(Method):
     """`Sequential` with the layout chosen by the caller: for tests, and for measurements of layouts."""
 
@@ -94,17 +94,17 @@ class LaidOut(Method):
             return jax.tree.leaves(jax.vmap(step, (None, 0, 0))(*(jax.tree.unflatten(*pair) for pair in trees)))
 
         try:
-            halves = split(flat_step, weights, _one(inputs), leaves, self.layout)
+            halves = split(flat_step, weights, _element(inputs), leaves, self.layout)
         except CannotSplit as why:
             warnings.warn(f"this step runs as plain lax.scan: {why}", stacklevel=3)
             return Reference().run(*plain, mask=mask, resets=resets, initial=initial, reverse=reverse)
 
-        seen, look = visible(read, jax.tree.map(lambda leaf: _one([leaf])[0], state))
+        seen, look = visible(read, jax.tree.map(lambda leaf: _element([leaf])[0], state))
         loop = Loop(self.layout, halves, tuple(seen), reverse)
         final, states = recur(loop, halves.run_once(weights), inputs, leaves)  # pyright: ignore[reportGeneralTypeIssues]
         return jax.tree.unflatten(state_tree, final), jax.vmap(jax.vmap(look))(states)
 
 
-def _one(leaves: Arrays) -> list[jax.ShapeDtypeStruct]:
-    """The shapes of one time step, or of one example."""
+def _element(leaves: Arrays) -> list[jax.ShapeDtypeStruct]:
+    """The shapes of one time step, or of one example: without the first axis."""
     return [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves]

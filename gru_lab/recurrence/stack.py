@@ -1,5 +1,6 @@
 """`unroll_stack`: layers of a cell on top of each other, in one direction or two."""
 
+import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,7 +27,7 @@ def unroll_stack(
     mask: Bool[Array, "B T"] | None = None,
     resets: Bool[Array, "B T"] | None = None,
     masked_outputs: Masked = "zero",
-    dropout: float = 0.0,
+    dropout: Float[Array, ""] | float = 0.0,
     key: Key | None = None,
     method: Method = Sequential(),  # noqa: B008 (frozen)
 ) -> tuple[States, Float[Array, "B T O"]]:
@@ -44,6 +45,7 @@ def unroll_stack(
         masked_outputs: as in `unroll`.
         dropout: the share of outputs that is dropped between two layers, the others scaled by 1 / (1 - dropout)
             (Zaremba 2014, arXiv:1409.2329); nothing is dropped on the way into the first layer or out of the last.
+            It may be traced, and is then taken to be in [0, 1).
         key: random key of the dropout; nothing is dropped without one, as in evaluation.
         method: how the steps are run.
 
@@ -54,16 +56,27 @@ def unroll_stack(
     Raises:
         UserError: if there is no layer, if a layer has not one or two directions, if `dropout` is not in [0, 1), and
             as `unroll` does.
+
+    >>> import jax
+    >>> from gru_lab import cells, unroll_stack
+    >>> cell = cells.RNN(hidden=4)
+    >>> keys = jax.random.split(jax.random.key(0), 3)
+    >>> lower = [cell.init(keys[0], inputs=3), cell.init(keys[1], inputs=3)]  # forward, backward
+    >>> upper = [cell.init(keys[2], inputs=8)]
+    >>> states, hs = unroll_stack(cell, [lower, upper], jax.numpy.ones((2, 5, 3)))
+    >>> [len(layer) for layer in states], hs.shape
+    ([2, 1], (2, 5, 4))
     """
     if not layers:
         raise UserError("layers is empty: a stack has one layer at least")
-    if not 0 <= dropout < 1:
+    plain = isinstance(dropout, numbers.Real)
+    if plain and not 0 <= dropout < 1:
         raise UserError(f"dropout is {dropout!r}: it must be of at least 0 and below 1")
     finals = []
     for n, layer in enumerate(layers):
         if len(layer) not in (1, 2):
             raise UserError(f"layers[{n}] has {len(layer)} directions: it must have 1 or 2")
-        if n > 0 and key is not None and dropout > 0:
+        if n > 0 and key is not None and not (plain and dropout == 0):
             xs = _dropped(jax.random.fold_in(key, n), xs, dropout)
         starts = [None] * len(layer) if states is None else states[n]
         masks = {"lengths": lengths, "mask": mask, "resets": resets, "masked_outputs": masked_outputs}
@@ -76,5 +89,6 @@ def unroll_stack(
     return tuple(finals), xs
 
 
-def _dropped(key: Key, hs: Array, rate: float) -> Array:
-    return jnp.where(jax.random.bernoulli(key, 1 - rate, hs.shape), hs / (1 - rate), 0)
+def _dropped(key: Key, hs: Array, rate: Array | float) -> Array:
+    kept = jnp.asarray(1 - rate, hs.dtype)
+    return jnp.where(jax.random.bernoulli(key, kept, hs.shape), hs / kept, 0)

@@ -39,18 +39,19 @@ def unroll(
         params: its parameters, from `cell.init`.
         xs: inputs (batch, time, inputs), or a pytree of arrays that begin with (batch, time).
         state: the state before the first step, leaves (batch, ...); `cell.initial_state` if None.
-        lengths: how many steps of each sequence count: a mask that is false from there on.
-        mask: which steps count. At a masked step, where it is false, the state stays as it is; the input there, NaN
-            included, reaches neither outputs nor gradients. A step counts if `lengths` and `mask` both say so.
-        resets: true where a new sequence begins inside a row: the state is the initial one before that step, also if
-            the step is masked. Segments marked by `resets` stay apart with `reverse` too.
-        reverse: run from the last step to the first; outputs stand where their inputs stand.
-        states: also return the states over time.
+        lengths: the number of steps of each sequence that count, (batch,): a mask that is false from there on.
+        mask: the steps that count, bool (batch, time). At a masked step, where it is false, the state stays as it is;
+            the input there, NaN included, reaches neither outputs nor gradients. A step counts if `lengths` and `mask`
+            both say so.
+        resets: bool (batch, time), true where a new sequence begins inside a row: the state is the initial one before
+            that step, also if the step is masked. Segments marked by `resets` stay apart with `reverse` too.
+        reverse: whether to run from the last step to the first; outputs stand where their inputs stand.
+        states: whether to return the states over time, too.
         masked_outputs: the outputs at masked steps: `zero`, or `repeat` for that of the last step that counted (of
             the state before the first step where none did).
         check_values: whether to refuse parameters that are not finite. This copies them to the host and waits for
             them; it is not possible inside `jax.jit`, where it does nothing.
-        method: how the steps are run.
+        method: the way to run the steps.
 
     Returns:
         The state after the last step, leaves (batch, ...), and the outputs `hs` (batch, time, outputs). With `states`
@@ -58,8 +59,18 @@ def unroll(
 
     Raises:
         UserError: if an argument does not fit the others or the cell, if a length is not within the sequence (where
-            its value is known), if `cell.step` gives back another structure, shape or dtype than it got, or if
+            its value is known), if `cell.step` returns another structure, shape or dtype than its argument, or if
             forward-mode differentiation is asked of a method that has none.
+
+    >>> import jax
+    >>> from gru_lab import cells, unroll
+    >>> cell = cells.GRU(hidden=4)
+    >>> params = cell.init(jax.random.key(0), inputs=3)
+    >>> final, hs = unroll(cell, params, jax.numpy.ones((2, 5, 3)), lengths=jax.numpy.array([5, 2]))
+    >>> final.shape, hs.shape
+    ((2, 4), (2, 5, 4))
+    >>> bool((final[1] == hs[1, 1]).all()), bool((hs[1, 2:] == 0).all())  # the second sequence has two steps
+    (True, True)
     """
     checked("masked_outputs", masked_outputs, Masked)
     check_lengths(lengths, *_batch_and_time(xs))
@@ -105,7 +116,7 @@ def _unroll(
     check_step(cell, params, initial, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), xs))
 
     if lengths is not None:
-        within = jnp.arange(time) < lengths[:, None]
+        within = jnp.arange(time)[None] < lengths[:, None]
         mask = within if mask is None else within & mask
     if resets is not None and reverse:  # seen from behind, a segment begins before the next one's first step
         resets = jnp.concatenate([resets[:, 1:], jnp.zeros((batch, 1), bool)], axis=1)

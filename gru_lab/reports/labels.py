@@ -1,40 +1,104 @@
-"""Names of rows and columns: runs that differ must not share a place, and every difference must be seen.
+"""Names of rows and columns: groups that differ must not share a place, and every difference must be seen.
 
-A run has a place (row, column) in the table. Runs of one task whose task settings differ get a row each, named by
-what differs. Runs of one cell whose cell settings differ within a row get a column each. Runs that would still share
-a place differ in their protocol (model, optimiser, training, population): their row is split by what differs. What
-else differs is told by `differences`, as notes.
+An entry has a place (row, column) in the table. Entries of one task whose task settings differ get a row each, named by
+what differs. Entries of one network whose cell or model settings differ within a row get a column each. Entries that
+would still share a place differ in the rest (optimiser, training, method, numerics, data, sources): the rows of their
+task are split by what differs. A continuous hyper-parameter counts as the setting of its name. What else differs is
+said as notes, by `differences`.
 """
 
+import dataclasses
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from gru_lab.runs import Record
+from gru_lab.reports.escape import plain
+from gru_lab.runs import Group
 
 FIRST = ("rnn", "lstm", "gru")
-UNSET = "unset"  # a field that only other runs have
+UNSET = "unset"  # a field that only other entries have
+NETWORK = ("cell", "model", "network")  # the parts of a configuration that make a network
+BUDGET = "model.parameters"  # which the network's size follows, and which says nothing more of it
 
 T = TypeVar("T")
+Settings = Mapping[str, str]
+Pairs = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Described:
+    """The properties that decide the place of an entry, trained or not.
+
+    Attributes:
+        task, network: their names.
+        key: two entries with one key are the same and may share a place.
+        settings: the whole configuration, flat, with the hyper-parameters in it; see `flat`.
+        beyond: what else the identity covers (numerics, data, sources, revisions).
+    """
+
+    task: str
+    network: str
+    key: str
+    settings: Settings
+    beyond: Settings = dataclasses.field(default_factory=dict)
+
+    @property
+    def of_task(self) -> dict[str, str]:
+        """The settings of the task, without its name."""
+        return {name[5:]: value for name, value in self.settings.items() if name[:5] == "task." and name[5:] != "name"}
+
+    @property
+    def of_network(self) -> dict[str, str]:
+        """The settings of the cell by their names, and those of the model as `model.layers`."""
+        settings = {}
+        for name, value in self.settings.items():
+            part, _, field = name.partition(".")
+            if part in NETWORK and name != BUDGET:
+                settings[field if part == "cell" and field not in ("", "name") else name] = value
+        return settings
+
+    @property
+    def of_protocol(self) -> dict[str, str]:
+        """Every setting that belongs neither to the network nor to the task."""
+        parts = (*NETWORK, "task")
+        return {n: value for n, value in self.settings.items() if n.partition(".")[0] not in parts or n == BUDGET}
+
+
+def describe(group: Group) -> Described:
+    """A group as the layout sees it."""
+    shared = group.shared
+    settings = flat(shared.config) | {name: text(value) for name, value in group.hyper.items()}
+    beyond = flat({"numerics": shared.numerics, "revisions": shared.revisions})
+    for kind, hashes in (("data", shared.data), ("sources", shared.sources)):
+        beyond |= {f"{kind}.{name}": value[:8] for name, value in hashes.items()}
+    return Described(shared.task, shared.network, group.key, settings | {"task.metric": shared.metric}, beyond)
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of an entry: the name and the settings that tell it apart, of its row and of its column."""
+
+    row: tuple[str, Pairs]
+    column: tuple[str, Pairs]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Every run under the labels of its row and its column, and both in their order."""
+    """Every group under the labels of its row and its column, and both in their order."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
-    runs: Mapping[tuple[str, str], Record]
+    groups: Mapping[tuple[str, str], Group]
 
-    def row(self, label: str) -> dict[str, Record]:
-        """The runs of a row under the labels of their columns."""
-        return {column: self.runs[label, column] for column in self.columns if (label, column) in self.runs}
+    def row(self, label: str) -> dict[str, Group]:
+        """The groups of a row under the labels of their columns."""
+        return {column: self.groups[label, column] for column in self.columns if (label, column) in self.groups}
 
-    def column(self, label: str) -> dict[str, Record]:
-        """The runs of a column under the labels of their rows."""
-        return {row: self.runs[row, label] for row in self.rows if (row, label) in self.runs}
+    def column(self, label: str) -> dict[str, Group]:
+        """The groups of a column under the labels of their rows."""
+        return {row: self.groups[row, label] for row in self.rows if (row, label) in self.groups}
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
@@ -53,112 +117,116 @@ def text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
-def settings(record: Record, section: str) -> dict[str, str]:
-    """The fields of the cell or the task of a run, without its name."""
-    own = {"metric": record.metric} if section == "task" else {}
-    return own | {name: value for name, value in flat(record.config[section]).items() if name != "name"}
-
-
-def protocol(record: Record) -> dict[str, str]:
-    """Every setting of a run that belongs neither to its cell nor to its task."""
-    return flat({name: value for name, value in record.config.items() if name not in ("cell", "task")})
-
-
-def differing(many: Sequence[Mapping[str, str]]) -> list[str]:
+def differing(many: Sequence[Settings]) -> list[str]:
     """The names under which the mappings do not all hold the same value, in the order of their appearance."""
-    names = dict.fromkeys(name for one in many for name in one)
-    return [name for name in names if len({one.get(name, UNSET) for one in many}) > 1]
+    names = dict.fromkeys(name for settings in many for name in settings)
+    return [name for name in names if len({settings.get(name, UNSET) for settings in many}) > 1]
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:
-    """`MyCell` for `my_module:MyCell`, unless two modules have one."""
+    """`MyCell` for `my_module:MyCell`, unless two modules have such a class."""
     names = sorted(set(names))
     short = {name: name.rpartition(":")[2] for name in names}
-    return {name: one if list(short.values()).count(one) == 1 else name for name, one in short.items()}
+    count = Counter(short.values())
+    return {name: last if count[last] == 1 else name for name, last in short.items()}
 
 
-def layout(records: Sequence[Record]) -> Layout:
-    """A place of its own for every run; rows in alphabetical order, columns rnn, lstm, gru and then the others."""
-    tasks = short_names(record.task for record in records)
-    cells = short_names(record.cell for record in records)
-
-    row_fields = {
-        task: differing([settings(record, "task") for record in group])
-        for task, group in grouped(records, lambda record: record.task).items()
+def arrange(entries: Sequence[Described]) -> list[Place]:
+    """The place of each entry; two entries share a place only if they have the same key."""
+    task_fields = {
+        task: differing([entry.of_task for entry in entries if entry.task == task])
+        for task in {entry.task for entry in entries}
     }
-    row_key = {id(r): (r.task, chosen(settings(r, "task"), row_fields[r.task])) for r in records}
+    rows = [(entry.task, chosen(entry.of_task, task_fields[entry.task])) for entry in entries]
 
-    column_fields: dict[str, list[str]] = defaultdict(list)
-    for group in grouped(records, lambda record: (row_key[id(record)], record.cell)).values():
-        column_fields[group[0].cell] += differing([settings(record, "cell") for record in group])
-    column_key = {id(r): (r.cell, chosen(settings(r, "cell"), column_fields[r.cell])) for r in records}
+    network_fields: dict[str, list[str]] = defaultdict(list)
+    for numbers in by(range(len(entries)), lambda n: (rows[n], entries[n].network)).values():
+        network_fields[entries[numbers[0]].network] += differing([entries[n].of_network for n in numbers])
+    columns = [(entry.network, chosen(entry.of_network, network_fields[entry.network])) for entry in entries]
 
-    # what is left: two runs of one place; the fingerprint tells apart even what the configuration does not
-    beyond = {id(r): protocol(r) | {"run": r.config_hash} for r in records}
-    row_more: dict[Hashable, list[str]] = defaultdict(list)
-    for group in grouped(records, lambda record: (row_key[id(record)], column_key[id(record)])).values():
-        clashing = differing([beyond[id(record)] for record in group])
-        row_more[row_key[id(group[0])]] += [name for name in clashing if name != "run"] or clashing
-
-    found = {}
-    for record in records:
-        (task, of_task), (cell, of_cell) = row_key[id(record)], column_key[id(record)]
-        row = (task, of_task + chosen(beyond[id(record)], row_more[row_key[id(record)]]))
-        found[row, (cell, of_cell)] = record
-    rows = sorted({row for row, _ in found}, key=lambda row: (tasks[row[0]], natural(row[1])))
-    columns = sorted({column for _, column in found}, key=lambda column: (rank(column[0]), natural(column[1])))
-    row_label = {row: label(tasks[row[0]], row[1]) for row in rows}
-    column_label = {column: label(cells[column[0]], column[1]) for column in columns}
-    runs = {(row_label[row], column_label[column]): record for (row, column), record in found.items()}
-    return Layout(tuple(row_label.values()), tuple(column_label.values()), runs)
+    # what is left shares a place and differs in the rest; the key tells apart even what nothing else does
+    rest = [{**entry.of_protocol, **entry.beyond, "run": entry.key} for entry in entries]
+    more: dict[str, list[str]] = defaultdict(list)
+    for numbers in by(range(len(entries)), lambda n: (rows[n], columns[n])).values():
+        clashing = differing([rest[n] for n in numbers])
+        more[entries[numbers[0]].task] += [name for name in clashing if name != "run"] or clashing
+    for numbers in by(range(len(entries)), lambda n: (rows[n], columns[n], chosen(rest[n], more[rows[n][0]]))).values():
+        if len({entries[n].key for n in numbers}) > 1:
+            more[entries[numbers[0]].task] += ["run"]
+    return [
+        Place((task, pairs + chosen(rest[n], more[task])), columns[n]) for n, (task, pairs) in enumerate(rows)
+    ]  # fmt: skip
 
 
-def differences(placed: Layout) -> list[str]:
-    """One sentence for each setting that differs within a row or a column and that no label shows."""
-    rows_of: dict[str, list[str]] = defaultdict(list)  # several rows often share a difference
-    for row in placed.rows:
-        group = placed.row(row)
-        many = {column: protocol(record) for column, record in group.items()}
-        if not any("hidden=" in column for column in group):
-            many = {column: {"hidden units": str(group[column].hidden)} | one for column, one in many.items()}
-        for sentence in told(many):
-            rows_of[sentence].append(row)
-    notes = [f"{', '.join(rows)}: the cells differ in {sentence}." for sentence, rows in rows_of.items()]
-    for column in placed.columns:
-        many = {row: settings(record, "cell") for row, record in placed.column(column).items()}
-        notes += [f"{column}: the tasks differ in {sentence}." for sentence in told(many)]
-    return notes
+def labelled(places: Sequence[Place]) -> list[tuple[str, str]]:
+    """The labels of row and column of each place, plain text; places that differ have labels that differ."""
+    rows = _labels([place.row for place in places])
+    columns = _labels([place.column for place in places])
+    return [(rows[place.row], columns[place.column]) for place in places]
 
 
-def told(many: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """`hidden units: 100 (rnn); 46 (lstm, gru)` for each name under which the mappings differ."""
-    sentences = []
-    for name in differing(list(many.values())):
-        owners: dict[str, list[str]] = defaultdict(list)
-        for owner, one in many.items():
-            owners[one.get(name, UNSET)].append(owner)
-        values = "; ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
-        sentences.append(f"{name}: {values}")
-    return sentences
+def _labels(keys: Iterable[tuple[str, Pairs]]) -> dict[tuple[str, Pairs], str]:
+    keys = list(dict.fromkeys(keys))
+    short = short_names(name for name, _ in keys)
+    labels: dict[tuple[str, Pairs], str] = {}
+    for key in keys:
+        text = label(short[key[0]], key[1])
+        number = 2
+        while text in labels.values():  # names that differ in what is not seen
+            text, number = f"{label(short[key[0]], key[1])} #{number}", number + 1
+        labels[key] = text
+    return labels
 
 
-def rank(cell: str) -> tuple[int, str]:
-    """Where a cell stands among the columns."""
-    return (FIRST.index(cell), "") if cell in FIRST else (len(FIRST), cell)
+def task_labels(groups: Sequence[Group]) -> list[str]:
+    """The label of each group's task, with the settings of the task that differ and no others."""
+    entries = [describe(group) for group in groups]
+    tasks = [
+        Described(entry.task, "", "", {f"task.{name}": value for name, value in entry.of_task.items()})
+        for entry in entries
+    ]
+    return [row for row, _ in labelled(arrange(tasks))]
 
 
-def label(name: str, of: Sequence[tuple[str, str]]) -> str:
+def layout(groups: Sequence[Group]) -> Layout:
+    """A place of its own for every group; rows in alphabetical order, columns rnn, lstm, gru and then the others."""
+    places = arrange([describe(group) for group in groups])
+    labels = labelled(places)
+    tasks = short_names(place.row[0] for place in places)
+    pairs = list(zip(places, labels, strict=True))
+    rows = {row: place.row for place, (row, _) in pairs}
+    columns = {column: place.column for place, (_, column) in pairs}
+    return Layout(
+        tuple(sorted(rows, key=lambda row: (tasks[rows[row][0]], natural(rows[row][1])))),
+        tuple(sorted(columns, key=lambda column: (rank(columns[column][0]), natural(columns[column][1])))),
+        dict(zip(labels, groups, strict=True)),
+    )
+
+
+def rank(network: str) -> tuple[int, str]:
+    """The sort key of a network among the columns."""
+    return (FIRST.index(network), "") if network in FIRST else (len(FIRST), network)
+
+
+def label(name: str, settings: Sequence[tuple[str, str]]) -> str:
     """`adding (length=200)`."""
-    fields = ", ".join(f"{field}={value}" for field, value in of)
-    return f"{name} ({fields})" if fields else name
+    fields = ", ".join(f"{field}={value}" for field, value in settings)
+    return plain(f"{name} ({fields})" if fields else name)
 
 
-def chosen(values: Mapping[str, str], fields: Sequence[str]) -> tuple[tuple[str, str], ...]:
+def chosen(values: Settings, fields: Sequence[str]) -> Pairs:
     """The values of some fields, as pairs."""
     return tuple((field, values.get(field, UNSET)) for field in dict.fromkeys(fields))
 
 
-def natural(pairs: Sequence[tuple[str, str]]) -> list[tuple[float, str]]:
+def other_than_default(item: Any) -> str:
+    """The fields of a dataclass's instance, beside its size, that are not as the class has them."""
+    fields = {field.name: field.default for field in dataclasses.fields(item) if field.name != "hidden"}
+    values = {name: getattr(item, name) for name in fields}
+    return ", ".join(f"{name}={value}" for name, value in values.items() if value != fields[name])
+
+
+def natural(pairs: Pairs) -> list[tuple[float, str]]:
     """A key that sorts numbers as numbers."""
     return [(number(value), value) for _, value in pairs]
 
@@ -171,7 +239,7 @@ def number(value: str) -> float:
         return float("inf")
 
 
-def grouped(items: Iterable[T], key: Callable[[T], Any]) -> dict[Any, list[T]]:
+def by(items: Iterable[T], key: Callable[[T], Hashable]) -> dict[Any, list[T]]:
     """The items by their key, in the order of their appearance."""
     groups: dict[Any, list[T]] = defaultdict(list)
     for item in items:

@@ -1,33 +1,34 @@
-"""Two panels side by side, at initialisation and after training: one curve a cell, with the range of its seeds."""
+"""Two panels side by side, at initialisation and after training: one curve per network, with the range of its seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gru_lab.reports.measured import WHEN
 from gru_lab.reports.style import Palette, figure, files, legend, looks
+from gru_lab.reports.style import title as set_title
 
 if TYPE_CHECKING:
     import numpy as np
 
-WHEN = {"initial": "at initialisation", "trained": "after training"}
 DEPTH = 1e-16  # of the largest value on a log axis: whatever is below counts as vanished
 
 
 class Curves(NamedTuple):
-    """What one cell adds to the panels.
+    """The curves of a network in both panels.
 
     Attributes:
-        cell: its name, which decides the colour.
-        x: where the curves are known, (N,).
-        values: by `initial` and `trained` one curve a member, (members, N); a panel may be missing.
+        network: its name, which decides the colour.
+        x: the positions of the values, (N,).
+        values: by `initial` and `trained` one curve per member, (members, N); a panel may be missing.
     """
 
-    cell: str
+    network: str
     x: "np.ndarray"
     values: "Mapping[str, np.ndarray]"
 
 
 class Axes(NamedTuple):
-    """How both panels are labelled and scaled."""
+    """The labels and scales of both panels."""
 
     x: str
     y: str
@@ -37,7 +38,7 @@ class Axes(NamedTuple):
 
 def two_panels(
     title: str,
-    found: Mapping[str, Curves],
+    lines: Mapping[str, Curves],
     colours: Palette,
     axes: Axes,
     references: Sequence[tuple[str, "np.ndarray", "np.ndarray"]] = (),
@@ -50,21 +51,22 @@ def two_panels(
     """
     import numpy as np
 
-    whens = [when for when in WHEN if any(when in curves.values for curves in found.values())]
-    drawn = np.concatenate([np.zeros(0), *(v.ravel() for curves in found.values() for v in curves.values.values())])
+    whens = [when for when in WHEN if any(when in curves.values for curves in lines.values())]
+    drawn = np.concatenate([np.zeros(0), *(v.ravel() for curves in lines.values() for v in curves.values.values())])
     drawn = drawn[np.isfinite(drawn) & ((drawn > 0) | (not axes.log))]
     if not drawn.size:
         return {}
     edge = max(drawn.max() * DEPTH, drawn.min() / 2) if axes.log else -np.inf
     edge = edge if axes.floor is None else max(edge, axes.floor)
+    highest = max(drawn.max(), *(y.max() for _, _, y in references), edge)
 
-    with figure(1.9, len(found) + len(references)) as page:
+    with figure(1.9, [*lines, *(label for label, _, _ in references)]) as page:
         handles: list[Any] = []
         panels = page.subplots(1, len(whens), sharey=True, squeeze=False)[0]
         for panel, when in zip(panels, whens, strict=True):
             handles = []
             for (label, curves), look in zip(
-                found.items(), looks([curves.cell for curves in found.values()], colours), strict=True
+                lines.items(), looks([curves.network for curves in lines.values()], colours), strict=True
             ):
                 values = curves.values.get(when, np.zeros((0, len(curves.x))))
                 members = np.maximum(values[np.isfinite(values).all(axis=1)], edge)
@@ -77,12 +79,12 @@ def two_panels(
                 handles += panel.plot(x, y, color="0.45", linestyle="--", linewidth=0.9, label=label)
             if axes.log:
                 panel.set_yscale("log")
-                panel.set_ylim(edge, 2 * drawn.max())
+                panel.set_ylim(edge, 2 * highest)
             elif axes.floor is not None:
                 panel.set_ylim(bottom=edge)
             panel.set_xlim(left=0)
             panel.set(title=WHEN[when], xlabel=axes.x)
         panels[0].set_ylabel(axes.y)
-        page.suptitle(f"{title}\nline: median; band: range of the seeds", fontsize=8)
+        set_title(page, title, "line: median; band: range of the seeds")
         legend(page, handles)
         return files(page)

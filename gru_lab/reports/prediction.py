@@ -1,13 +1,14 @@
-"""Does a number known beforehand tell how soon a task is solved? Rank correlations over many runs."""
+"""Rank correlations over many runs between a number known beforehand and the updates until a task is solved."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from gru_lab.reports.statistics import bounds
+
 if TYPE_CHECKING:
     import numpy as np
 
-RESAMPLES = 2000
-LEVEL = 0.95
+RESAMPLES = 2000  # of runs and members: each costs a ranking of all
 
 
 class Run(NamedTuple):
@@ -18,7 +19,7 @@ class Run(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """Spearman's rank correlation with its 95% interval, over so many runs and members.
+    """Spearman's rank correlation with its 95% interval, with the numbers of runs and members.
 
     NaN where either side has one value only; the interval is NaN for fewer than three runs in every task.
     """
@@ -33,7 +34,7 @@ class Correlation(NamedTuple):
 def rank_correlation(tasks: Mapping[str, Sequence[Run]], seed: int = 0) -> Correlation:
     """Spearman's rho between what was known and the updates to solve, within tasks.
 
-    Members are ranked within their task, since updates on different tasks do not compare; one who never solved it ranks
+    Members are ranked within their task, since updates on different tasks do not compare; who never solved it ranks
     behind all that did. The ranks of all tasks are then correlated as one sample, each task's centred. Runs of one cell
     share what decides most of it, so the interval is a bootstrap over runs and then over the members of each (2000
     resamples, percentiles; Davison & Hinkley 1997, section 3.8).
@@ -51,13 +52,12 @@ def rank_correlation(tasks: Mapping[str, Sequence[Run]], seed: int = 0) -> Corre
 
     low = high = np.nan
     if any(len(runs) >= 3 for runs in whole.values()):
-        found = [_rho([resampled(runs) for runs in whole.values()]) for _ in range(RESAMPLES)]
-        known = [rho for rho in found if not np.isnan(rho)]
-        edge = 50 * (1 - LEVEL)
-        low, high = np.percentile(known, [edge, 100 - edge]) if known else (np.nan, np.nan)
-    runs = sum(map(len, whole.values()))
+        rhos = [_rho([resampled(runs) for runs in whole.values()]) for _ in range(RESAMPLES)]
+        known = [rho for rho in rhos if not np.isnan(rho)]
+        low, high = bounds(np.array(known)) if known else (np.nan, np.nan)
+    number = sum(map(len, whole.values()))
     members = sum(len(run.known) for group in whole.values() for run in group)
-    return Correlation(_rho(list(whole.values())), float(low), float(high), runs, members)
+    return Correlation(_rho(list(whole.values())), float(low), float(high), number, members)
 
 
 def _rho(tasks: Sequence[Sequence[Run]]) -> float:

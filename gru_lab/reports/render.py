@@ -1,49 +1,118 @@
-"""A table as text: for the terminal (rich), Markdown, CSV and LaTeX (booktabs)."""
+"""A table for its readers: in the terminal (rich), as blocks of a document, and as CSV."""
 
+import csv as lines
+import io
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from gru_lab.reports.table import BEST, Entry, Table
+from gru_lab.reports import blocks as parts
+from gru_lab.reports.blocks import Block, Strong, Words
+from gru_lab.reports.escape import plain
+from gru_lab.reports.labels import text
+from gru_lab.reports.statistics import LEVEL, RESAMPLES
+from gru_lab.reports.table import BEST, STATISTIC, Table, devices, versions
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 COST = "parameters · time"
-WIDEST = 8  # columns side by side in a file; with more, every task gets a table of its own, a line an entry
+WIDEST = 8  # columns side by side in a file; with more, every task gets a table of its own, a line per entry
 
 
-def cells(entry: Entry | None) -> str:
-    """`0.0012 [0.0010, 0.0015] 5/5`; nothing where there was no run."""
-    return " ".join(part for part in (entry.value, entry.bounds, entry.count) if part) if entry else ""
+@dataclass(frozen=True)
+class Cell:
+    """An entry in words; see `Entry`."""
+
+    value: str
+    bounds: str
+    count: str
+    cost: str
+    best: bool
+
+    @property
+    def text(self) -> str:
+        """`0.0012 [0.0010, 0.0015] 5/5`."""
+        return " ".join(part for part in (self.value, self.bounds, self.count) if part)
 
 
-def print_table(table: Table, console: "Console") -> None:
+@dataclass(frozen=True)
+class Line:
+    """A row of the table in words: its entries by column."""
+
+    label: str
+    metric: str
+    floor: str
+    cells: Mapping[str, Cell]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The table in words alone, which can be kept and shown again."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Line, ...]
+    notes: tuple[str, ...]
+
+    def as_tree(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def of_tree(cls, tree: Mapping[str, Any]) -> "Shown":
+        """The inverse of `as_tree`."""
+        rows = [
+            Line(row["label"], row["metric"], row["floor"], {name: Cell(**cell) for name, cell in row["cells"].items()})
+            for row in tree["rows"]
+        ]
+        return cls(tuple(tree["columns"]), tuple(rows), tuple(tree["notes"]))
+
+
+def shown(table: Table) -> Shown:
+    """The table in words."""
+    rows = [
+        Line(row.label, row.metric, row.floor, {
+            column: Cell(entry.value, entry.bounds, entry.count, entry.cost, entry.best)
+            for column, entry in row.entries.items()
+        })
+        for row in table.rows
+    ]  # fmt: skip
+    return Shown(table.columns, tuple(rows), table.notes)
+
+
+def print_table(table: Shown, console: "Console") -> None:
     """Print the table and its notes: the best entry in bold with a star, the cost of each under it.
 
     Where the columns do not fit side by side (a pipe has room for 160 characters), every task gets a table of its
-    own, a line an entry.
+    own, a line per entry.
     """
     from rich import box
-    from rich.markup import escape
     from rich.table import Table as Grid
     from rich.text import Text
 
-    def marked(entry: Entry | None) -> Text:
-        return Text(f"{cells(entry)} *", "bold green") if entry and entry.best else Text(cells(entry))
+    def seen(words: str, style: str = "") -> Text:
+        return Text(plain(words), style)
+
+    def marked(cell: Cell | None) -> Text:
+        return seen(f"{cell.text} *", "bold green") if cell and cell.best else seen(cell.text if cell else "")
 
     def grid(*columns: str) -> Grid:
-        return Grid(*map(escape, columns), box=box.SIMPLE_HEAD, pad_edge=False)
+        table = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            table.add_column(seen(column))
+        return table
 
     wide, tall = grid("task", "metric", *table.columns), []
     for row in table.rows:
-        entries = [row.entries.get(column) for column in table.columns]
-        costs = [Text(entry.cost if entry else "", "dim") for entry in entries]
-        wide.add_row(Text(row.label), row.metric, *map(marked, entries))
-        wide.add_row("", Text(COST, "dim"), *costs, end_section=True)
-        of_task = grid("cell", row.metric, COST)
-        for column, entry in row.entries.items():
-            of_task.add_row(Text(column), marked(entry), Text(entry.cost, "dim"))
-        tall += [Text(row.label, "bold"), of_task]
+        cells = [row.cells.get(column) for column in table.columns]
+        costs = [seen(cell.cost if cell else "", "dim") for cell in cells]
+        wide.add_row(seen(row.label), seen(_metric(row)), *map(marked, cells))
+        wide.add_row("", seen(COST, "dim"), *costs, end_section=True)
+        of_task = grid("network", _metric(row), COST)
+        for column, cell in row.cells.items():
+            of_task.add_row(seen(column), marked(cell), seen(cell.cost, "dim"))
+        tall += [seen(row.label, "bold"), of_task]
 
     if not console.is_terminal:
         console.width = max(console.width, 160)
@@ -51,110 +120,77 @@ def print_table(table: Table, console: "Console") -> None:
     for part in [wide] if needed <= console.width else tall:
         console.print(part)
     for note in (f"*: {BEST}.", *table.notes):
-        console.print(Text(note, "dim"), soft_wrap=not console.is_terminal)
+        console.print(seen(note, "dim"), soft_wrap=not console.is_terminal)
 
 
-def markdown(table: Table) -> str:
-    """The table as GitHub shows it, with its notes as a list."""
+def blocks(table: Shown, narrow: bool = False) -> list[Block]:
+    """The table as blocks, with its notes below: the best entry of a row in bold.
 
-    def line(parts: list[str]) -> str:
-        return f"| {' | '.join(part.replace('|', chr(92) + '|') for part in parts)} |"
+    An entry takes two lines, value and cost; three where it must be `narrow`, so that three networks fit into a column
+    of text. With more than eight networks every task has a table of its own, a line per entry.
+    """
+    notes: tuple[Words, ...] = ((Strong("Bold"), f": {BEST}."), *table.notes)
+    if len(table.columns) > WIDEST:
+        tables = [
+            parts.Table(
+                [row.label, _metric(row), COST],
+                [[column, _marked(cell, cell.text), cell.cost] for column, cell in row.cells.items()],
+            )
+            for row in table.rows
+        ]
+        return [*tables[:-1], tables[-1]._replace(notes=notes)]
+    rows: list[list[Words]] = []
+    for row in table.rows:
+        cells = [row.cells.get(column) for column in table.columns]
+        if narrow:
+            values = [_marked(cell, f"{cell.value} {cell.count}") if cell else "" for cell in cells]
+            rows.append([row.label, row.metric, *values])
+            rows.append(["", row.floor, *(cell.bounds if cell else "" for cell in cells)])
+        else:
+            rows.append([row.label, _metric(row), *(_marked(cell, cell.text) if cell else "" for cell in cells)])
+        rows.append(["", COST, *(cell.cost if cell else "" for cell in cells)])
+    head = ["task", "metric", *table.columns]
+    lines_a_row = 3 if narrow else 2
+    align = "ll" + "c" * len(table.columns) if narrow else ""
+    return [parts.Table(head, rows, align, range(0, len(rows), lines_a_row), notes)]
 
-    def marked(entry: Entry | None) -> str:
-        return f"**{cells(entry)}**" if entry and entry.best else cells(entry)
 
-    lines = []
-    if len(table.columns) <= WIDEST:
-        lines += [line(["task", "metric", *table.columns]), line(["---"] * (2 + len(table.columns)))]
-        for row in table.rows:
-            entries = [row.entries.get(column) for column in table.columns]
-            lines.append(line([row.label, row.metric, *map(marked, entries)]))
-            lines.append(line(["", COST, *(entry.cost if entry else "" for entry in entries)]))
-    else:
-        for row in table.rows:
-            lines += [*([""] if lines else []), line([row.label, row.metric, COST]), line(["---"] * 3)]
-            lines += [line([column, marked(entry), entry.cost]) for column, entry in row.entries.items()]
-    notes = [f"- **Bold**: {BEST}.", *(f"- {note}" for note in table.notes)]
-    return "\n".join([*lines, "", *notes, ""])
+def _metric(row: Line) -> str:
+    return f"{row.metric} ({row.floor})" if row.floor else row.metric
+
+
+def _marked(cell: Cell, words: str) -> str:
+    return Strong(words) if cell.best else words
 
 
 def csv(table: Table) -> str:
-    """One line an entry, all digits; an empty field where there is no number."""
-    import pandas as pd
-
-    lines = []
+    """One line per entry, all digits; an empty field where there is no number."""
+    rows: list[dict[str, Any]] = []
     for row in table.rows:
         for column, entry in row.entries.items():
-            record, found = entry.record, entry.interval
-            bounded = found is not None and math.isfinite(found.high - found.low)
-            lines.append({
-                "task": row.label, "cell": column, "metric": record.metric, "better": record.better,
-                "mean": found.mean if found else None,
-                "low": found.low if found and bounded else None,
-                "high": found.high if found and bounded else None,
-                "interval": found.method if found else "none", "values": found.n if found else 0,
-                "best": entry.best, "seeds": entry.members, "solved": entry.solved, "diverged": entry.diverged,
-                "floor": record.floor, "threshold": record.threshold,
-                "hidden": record.hidden, "parameters": record.parameters,
-                "parameters_relative_to_rnn": entry.parameters_ratio,
-                "seconds_per_update": entry.seconds, "time_relative_to_rnn": entry.time_ratio,
-                "device": record.device, "config_hash": record.config_hash,
+            shared, around = entry.group.shared, entry.interval
+            bounded = around is not None and math.isfinite(around.high - around.low)
+            method = around.method if around else "none"
+            rows.append({
+                "task": row.label, "network": column, "metric": shared.metric, "better": shared.better,
+                "statistic": STATISTIC, "value": around.value if around else None,
+                "low": around.low if around and bounded else None,
+                "high": around.high if around and bounded else None,
+                "interval": method if method == "none" else f"{LEVEL:.0%} bootstrap ({method}, {RESAMPLES} resamples)",
+                "values": around.n if around else 0,
+                "best": entry.best, "seeds": " ".join(str(record.member.seed) for record in entry.group.members),
+                "members": entry.members, "solved": entry.group.solved, "diverged": entry.diverged,
+                "floor": shared.floor, "threshold": shared.threshold, "hidden": shared.hidden,
+                "parameters": shared.parameters, "parameters_relative": entry.parameters_ratio,
+                "seconds_per_update": entry.seconds, "time_relative": entry.time_ratio, "reference": table.reference,
+                "device": "; ".join(devices(entry.group)), "versions": "; ".join(versions(entry.group)),
+                "identity": shared.identity,
+                "hyper": "; ".join(f"{name}={text(value)}" for name, value in sorted(entry.group.hyper.items())),
+                "protocol": "; ".join(sorted({record.protocol for record in entry.group.members})),
             })  # fmt: skip
-    return pd.DataFrame(lines).to_csv(index=False, lineterminator="\n")
-
-
-LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
-    "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
-    "|": r"\textbar{}", "↓": r"$\downarrow$",
-    "↑": r"$\uparrow$", "×": r"$\times$", "·": r"$\cdot$", "µ": r"$\mu$",
-}  # fmt: skip
-
-
-def escaped(text: str) -> str:
-    """The text as LaTeX prints it."""
-    return text.translate(str.maketrans(LATEX))
-
-
-def latex(table: Table) -> str:
-    r"""A `table` environment for `\input`; it needs `\usepackage{booktabs}`.
-
-    An entry takes three lines, so that three cells fit into a text column; with more than eight cells, a line an entry.
-    """
-
-    def line(parts: list[str]) -> str:
-        return " & ".join(parts) + r" \\"
-
-    tall = len(table.columns) > WIDEST
-    lines = [
-        r"% needs \usepackage{booktabs}",
-        r"\begin{table}[t]", r"\centering\footnotesize\setlength{\tabcolsep}{3pt}",
-        rf"\begin{{tabular}}{{{'lll' if tall else 'll' + 'c' * len(table.columns)}}}", r"\toprule",
-    ]  # fmt: skip
-    if not tall:
-        lines.append(line([escaped(part) for part in ("task", "metric", *table.columns)]))
-    for n, row in enumerate(table.rows):
-        if tall:
-            lines += [*([r"\midrule"] if n else []), line([escaped(part) for part in (row.label, row.metric, COST)])]
-            lines.append(r"\midrule")
-            for column, entry in row.entries.items():
-                value = escaped(cells(entry))
-                value = rf"\textbf{{{value}}}" if entry.best else value
-                lines.append(line([escaped(column), value, escaped(entry.cost)]))
-            continue
-        entries = [row.entries.get(column) for column in table.columns]
-        metric, _, floor = row.metric.partition(" (")
-        values = [escaped(f"{entry.value} {entry.count}") if entry else "" for entry in entries]
-        lines += [
-            r"\midrule",
-            line([
-                escaped(row.label), escaped(metric),
-                *(rf"\textbf{{{v}}}" if e and e.best else v for v, e in zip(values, entries, strict=True)),
-            ]),
-            line(["", escaped(floor.rstrip(")")), *(escaped(entry.bounds) if entry else "" for entry in entries)]),
-            line(["", escaped(COST), *(escaped(entry.cost) if entry else "" for entry in entries)]),
-        ]  # fmt: skip
-    notes = [rf"\textbf{{Bold}}: {BEST}.", *(escaped(note) for note in table.notes)]
-    lines += [r"\bottomrule", r"\end{tabular}", r"\par\smallskip", r"\begin{minipage}{\linewidth}\scriptsize"]
-    lines += [rf"{note}\par" for note in notes]
-    return "\n".join([*lines, r"\end{minipage}", r"\end{table}", ""])
+    file = io.StringIO()
+    writer = lines.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows({name: plain(value) if isinstance(value, str) else value for name, value in row.items()}
+                     for row in rows)  # fmt: skip
+    return file.getvalue()

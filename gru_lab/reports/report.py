@@ -1,68 +1,79 @@
 """A report: the table and the figures of some runs, made in memory and kept without overwriting anything."""
 
 import itertools
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gru_lab.reports import render
-from gru_lab.reports.curves import curves, learning_curves
-from gru_lab.reports.gradient_flow import gradient_flow, gradient_flow_figure
+from gru_lab.errors import UserError
+from gru_lab.reports import latex, markdown, pages, render
+from gru_lab.reports.curves import curves
+from gru_lab.reports.gradient_flow import gradient_flow
 from gru_lab.reports.labels import layout
-from gru_lab.reports.style import palette
-from gru_lab.reports.table import Table, build
-from gru_lab.runs import Record
+from gru_lab.reports.pages import comparison
+from gru_lab.reports.table import REFERENCE, Table
+from gru_lab.runs import Found, Group
 from gru_lab.runs.files import write_atomically
-from gru_lab.schema import UserError
 
 
 @dataclass(frozen=True)
 class Report:
-    """The table, the files by name, and one sentence for each run that is left out."""
+    """The table, the files by name, and one sentence for each member or run that is left out."""
 
     table: Table
     files: dict[str, bytes]
     broken: tuple[str, ...]
 
 
-def make(records: Sequence[Record], broken: Sequence[str] = ()) -> Report:
-    """The report of some runs; `broken` names those that `find_records` could not read.
+def make(found: Found, *, reference: str | None = REFERENCE, html: bool = False, command: str = "") -> Report:
+    """The report of what `find_records` gave.
 
-    A run whose metrics or gradients do not fit its record is left out and named, too. Raises `UserError` if no run
-    is left.
+    A member whose files do not fit its record is left out and named, too.
+
+    Args:
+        found: the members.
+        reference: the network that costs are relative to; see `table.build`.
+        html: whether the whole report is also one page, `index.html`.
+        command: what made the report, which that page shows.
+
+    Raises:
+        UserError: if no member is left, or none is of the network of reference.
     """
-    sentences = {id(record): unfit(record) for record in records}
-    broken = (*broken, *(sentence for sentence in sentences.values() if sentence))
-    records = [record for record in records if not sentences[id(record)]]
-    if not records:
-        raise UserError("; ".join([*broken, "no whole run is left, so there is no table"]))
-    table = build(records, broken)
-    files = {
-        "table.md": render.markdown(table).encode(),
-        "table.csv": render.csv(table).encode(),
-        "table.tex": render.latex(table).encode(),
+    found = whole(found)
+    table = comparison.table(found, reference)
+    words, page = render.shown(table), comparison.comparison(table, pages.Material(found, command=command))
+    files = page.files(formats=("html",) if html else ())
+    files |= {
+        "table.md": markdown.markdown(render.blocks(words)).encode(),
+        "table.tex": latex.latex(render.blocks(words, narrow=True)).encode(),
     }
-    placed, colours = layout(records), palette(record.cell for record in records)
-    for row in placed.rows:
-        for kind, draw in (("learning_curves", learning_curves), ("gradient_flow", gradient_flow_figure)):
-            name = f"{kind}_{re.sub(r'[^A-Za-z0-9-]+', '_', row).strip('_')}"
-            if f"{name}.png" in files:  # two labels that differ only in their signs
-                name = f"{name}_{len(files)}"
-            files |= {f"{name}.{suffix}": data for suffix, data in draw(row, placed.row(row), colours).items()}
-    return Report(table, files, broken)
+    return Report(table, files, found.broken)
 
 
-def unfit(record: Record) -> str | None:
-    """What is wrong with a record or the files beside it, in one sentence; None if they are as they should be."""
+def whole(found: Found) -> Found:
+    """The members whose files fit their records; the others are named among the broken."""
+    groups, broken = [], [*found.broken]
+    for group in found.groups:
+        sentences = {record.member.name: unfit(Group((record,))) for record in group.members}
+        broken += [sentence for sentence in sentences.values() if sentence]
+        members = tuple(record for record in group.members if not sentences[record.member.name])
+        if members and (sentence := unfit(Group(members))):
+            broken.append(sentence)
+        elif members:
+            groups.append(Group(members))
+    return replace(found, groups=tuple(groups), broken=tuple(broken))
+
+
+def unfit(group: Group) -> str | None:
+    """The error in a group or the files beside it, in one sentence; None if they are as they should be."""
     try:
-        layout([record])
-        curves(record)
-        gradient_flow(record)
+        layout([group])
+        curves(group)
+        gradient_flow(group)
     except UserError as error:
         return str(error)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        return f"the files in {record.folder} do not fit together: {error!r}"
+        return f"the files in {group.shared.folder} do not fit together: {error!r}"
     return None
 
 
@@ -72,9 +83,7 @@ def save(files: Mapping[str, bytes], folder: Path) -> list[Path]:
     Nothing is ever overwritten: a folder in which one of these files already exists with other content is left as it
     is, and the report goes to `folder-2`, or `folder-3`, ... beside it. The same report again changes nothing.
     """
-    folder = Path(folder).absolute()
-    for number in itertools.count(1):
-        target = folder if number == 1 else folder.with_name(f"{folder.name}-{number}")
+    for target in places(folder):
         try:
             if any(changed(target / name, data) for name, data in files.items()):
                 continue
@@ -88,11 +97,14 @@ def save(files: Mapping[str, bytes], folder: Path) -> list[Path]:
     raise AssertionError  # counting has no end
 
 
+def places(folder: Path) -> Iterator[Path]:
+    """The folder, and then those beside it that take over where it holds something else."""
+    folder = Path(folder).absolute()
+    yield folder
+    for number in itertools.count(2):
+        yield folder.with_name(f"{folder.name}-{number}")
+
+
 def changed(path: Path, data: bytes) -> bool:
-    """Whether a file exists and holds something else."""
+    """True if a file exists and has other content."""
     return path.exists() and path.read_bytes() != data
-
-
-def write(records: Sequence[Record], broken: Sequence[str], folder: Path) -> list[Path]:
-    """`save(make(records, broken).files, folder)`."""
-    return save(make(records, broken).files, folder)

@@ -1,6 +1,6 @@
-"""The record of one run, its folder, progress and tracking: the only input and output of results."""
+"""Identity, record, store, claims and trackers: the only input and output of results."""
 
-from gru_lab.runs.folder import RunFolder
-from gru_lab.runs.record import Member, Record, find_records
+from gru_lab.runs.record import Found, Group, Member, Record, find_records, grouped
+from gru_lab.runs.store import MemberFolder, Moments, RunFolder
 
-__all__ = ["Member", "Record", "RunFolder", "find_records"]
+__all__ = ["Found", "Group", "Member", "MemberFolder", "Moments", "Record", "RunFolder", "find_records", "grouped"]

@@ -1,105 +1,194 @@
-"""`record.json`: what one run measured, for all its members; written last, read by every table and figure."""
+"""`record.json`: what one member reached; written last, read by every table and figure.
+
+A *member* is one seed with one setting of the continuous hyper-parameters in one role; a *record* is of one member. A
+*run* is one experiment in one folder, and the records of a run whose hyper-parameters agree are a `Group`: one entry of
+a table.
+"""
 
 import dataclasses
+import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
+from gru_lab.errors import UserError
 from gru_lab.runs.files import write_atomically
-from gru_lab.schema import Schema, UserError, build
+from gru_lab.schema import Range, Schema, build
 
-SCHEMA = 1
-Status = Literal["finished", "diverged", "failed"]
+SCHEMA = 2
+LAST_SEED = 2**31 - 4  # the three after it draw the held-out sets of sampled tasks
+
+Status = Literal["finished", "diverged"]
+Role = Literal["tune", "report"]
+Seed = Annotated[int, Range(0, LAST_SEED)]
 
 
 @dataclass(frozen=True)
 class Member(Schema):
-    """One seed of a run.
+    """What is trained, stored, resumed and counted: a seed, the continuous hyper-parameters, and a role.
 
-    `solved_at` and `diverged_at` count updates (None: never). `metrics` holds `validation` and `test`, each a
-    dictionary of numbers at the member's best validation result, reached at update `best_at`.
-    `seconds_per_update` is the wall time of one update of one member, compilation excluded.
+    `hyper` names each number by its path, such as `optimizer.learning_rate`. A member of role `tune` is never measured
+    on the test set.
     """
 
     group: ClassVar[str] = "member"
 
-    seed: int
-    status: Status
-    solved_at: int | None
-    diverged_at: int | None
-    best_at: int | None
-    updates: int
-    metrics: dict[str, dict[str, float | None]]
-    seconds_per_update: float | None
+    seed: Seed = 0
+    hyper: dict[str, float] = field(default_factory=dict)
+    role: Role = "report"
+
+    @property
+    def setting(self) -> str:
+        """Eight letters that change with any hyper-parameter."""
+        text = json.dumps({name: repr(float(value)) for name, value in sorted(self.hyper.items())})
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+    @property
+    def name(self) -> str:
+        """The name of the member's folder: `report-1a2b3c4d-7` for seed 7."""
+        return f"{self.role}-{self.setting}-{self.seed}"
 
 
 @dataclass(frozen=True)
 class Record(Schema):
-    """The result of one run.
+    """The result of one member.
 
-    `cell` and `task` are the names in tables, `metric` what a table shows of this task, `better` its direction,
-    `floor` the value of the best guess without memory, `threshold` the value that counts as solved.
-    `parameters` counts the whole model, `parameters_by_part` splits it. `config` is the whole configuration,
-    `config_hash` its fingerprint. `status` is `diverged` if every member diverged, `failed` (with `error`) if the
-    run broke.
+    Attributes:
+        identity: the fingerprint of the run, which covers all that can change a number of it.
+        member: which seed, hyper-parameters and role.
+        network: the name of the column in tables; `cell` is None for a network without one.
+        status: `diverged` where a loss, a gradient, an update or a validation value was not finite.
+        solved_at, diverged_at, best_at: updates; None for never.
+        metrics: `validation` and `test` (empty in the role `tune`), numbers at the best validation result.
+        metric, better, floor, threshold: what a table shows of the task, its direction, the value of the best guess
+            without memory and the value that counts as solved, None where there is none.
+        parameters: of the whole network, split in `parameters_by_part`.
+        config: the whole configuration but for the population; `sources`, `data`, `revisions` and `numerics` are the
+            rest of the identity.
+        layout: how the work was laid out, which is used again when the member resumes and changes no result.
+        protocol: the name of the protocol that planned the member.
+        timing: `seconds_per_update` (of one member while all train), `compile_seconds`, `finished` (date).
     """
 
     group: ClassVar[str] = "record"
 
-    cell: str
+    identity: str
+    member: Member
+    network: str
+    model: str
     task: str
-    config_hash: str
-    config: dict[str, Any]
     status: Status
-    hidden: int
-    parameters: int
-    parameters_by_part: dict[str, int]
+    updates: int
+    solved_at: int | None
+    diverged_at: int | None
+    best_at: int | None
+    metrics: dict[str, dict[str, float | None]]
     metric: str
     better: Literal["lower", "higher"]
-    floor: float
-    threshold: float
-    members: tuple[Member, ...]
-    versions: dict[str, str]
-    device: str
-    compile_seconds: float | None = None
-    error: str | None = None
+    floor: float | None
+    threshold: float | None
+    parameters: int
+    parameters_by_part: dict[str, int]
+    config: dict[str, Any]
+    cell: str | None = None
+    hidden: int | None = None
+    sources: dict[str, str] = field(default_factory=dict)
+    data: dict[str, str] = field(default_factory=dict)
+    revisions: dict[str, int] = field(default_factory=dict)
+    numerics: dict[str, Any] = field(default_factory=dict)
+    layout: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: str = ""
+    protocol: str = "fixed"
+    timing: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
     folder: Path | None = field(default=None, compare=False)
 
-    def values(self, split: str = "test") -> list[float]:
-        """The table's metric of every member that did not diverge."""
-        found = [member.metrics.get(split, {}).get(self.metric) for member in self.members]
-        return [value for value in found if value is not None]
+    @property
+    def seconds_per_update(self) -> float | None:
+        """The wall time of one update of one member, compilation excluded."""
+        return self.timing.get("seconds_per_update")
+
+    def value(self, split: str = "test") -> float | None:
+        """The table's metric; None if the member diverged or the split was not measured."""
+        return None if self.status == "diverged" else self.metrics.get(split, {}).get(self.metric)
+
+    def save(self, path: Path) -> None:
+        """Write the record in one piece, with a checksum: it is there whole or not at all."""
+        content = {name: value for name, value in dataclasses.asdict(self).items() if name != "folder"}
+        content = finite(content)
+        content["checksum"] = checksum(content)
+        write_atomically(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "Record":
+        """Read a record; `UserError` if the file is missing, changed, truncated or of another schema."""
+        try:
+            content = json.loads(path.read_text())
+        except FileNotFoundError:
+            raise UserError(f"{path.parent} holds no record.json: the member did not finish") from None
+        except (OSError, ValueError, RecursionError) as error:
+            raise UserError(f"{path} cannot be read: {error}") from None
+        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+            found = content.get("schema") if isinstance(content, dict) else None
+            raise UserError(f"{path} is not a record of schema {SCHEMA} but of {found!r}: train this run again")
+        if content.pop("checksum", None) != checksum(content):
+            raise UserError(f"{path} is not as it was written: its checksum differs; run the same command to mend it")
+        try:
+            content["member"] = build(Member, content["member"])
+            return build(cls, content | {"folder": path.parent})
+        except (KeyError, TypeError, AttributeError, UserError) as error:
+            raise UserError(f"{path} is not a record of schema {SCHEMA}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Group:
+    """The records of one run whose hyper-parameters agree, in the order of their seeds: one entry of a table.
+
+    `shared` is the first of them, to be asked for what all members share: network, task, metric, parameters, ...
+    """
+
+    members: tuple[Record, ...]
+
+    @property
+    def shared(self) -> Record:
+        """Any of the records."""
+        return self.members[0]
+
+    @property
+    def hyper(self) -> Mapping[str, float]:
+        """The continuous hyper-parameters."""
+        return self.shared.member.hyper
+
+    @property
+    def key(self) -> str:
+        """The fingerprint of the run and its hyper-parameters: two groups with one key are one."""
+        return f"{self.shared.identity}-{self.shared.member.setting}"
 
     @property
     def solved(self) -> int:
         """How many members solved the task."""
-        return sum(member.solved_at is not None for member in self.members)
+        return sum(record.solved_at is not None for record in self.members)
 
-    def save(self, path: Path) -> None:
-        """Write the record in one piece: it is there whole or not at all."""
-        content = {name: value for name, value in dataclasses.asdict(self).items() if name != "folder"}
-        write_atomically(path, json.dumps(finite(content), indent=1, allow_nan=False) + "\n")
+    def values(self, split: str = "test") -> list[float]:
+        """The table's metric of every member that has a value."""
+        return [value for record in self.members if (value := record.value(split)) is not None]
 
-    @classmethod
-    def load(cls, path: Path) -> "Record":
-        """Read a record; `UserError` if the file is missing, truncated or of another schema."""
-        try:
-            content = json.loads(path.read_text())
-        except FileNotFoundError:
-            raise UserError(f"{path.parent} holds no record.json: the run did not finish") from None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from None
-        if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            raise UserError(f"{path} is not a record of schema {SCHEMA}")
-        try:
-            members = tuple(build(Member, member) for member in content.pop("members"))
-            return build(cls, content | {"members": members, "folder": path.parent})
-        except (KeyError, TypeError, AttributeError, UserError) as error:
-            raise UserError(f"{path} is not a record of schema {SCHEMA}: {error}") from None
+
+def grouped(records: Iterable[Record]) -> list[Group]:
+    """Records by run and hyper-parameters, each group in the order of its seeds."""
+    found: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        found.setdefault((record.identity, record.member.setting, record.member.role), []).append(record)
+    return [Group(tuple(sorted(members, key=lambda record: record.member.seed))) for members in found.values()]
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of a tree of plain values, whatever the order of its names."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def finite(value: Any) -> Any:
@@ -111,39 +200,83 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def find_records(folders: Iterable[Path]) -> tuple[list[Record], list[str]]:
-    """The records of all runs in or under the folders, and one sentence for each run that is broken.
+@dataclass(frozen=True)
+class Found:
+    """The members of some folders.
 
-    A run folder is one that holds `config.yaml`. Raises `UserError` for a folder that does not exist or has no run.
+    Attributes:
+        groups: of role `report`, each member once.
+        broken: one sentence per member or run that cannot be read or did not finish.
+        repeated: one sentence per group of which other folders hold members again; those are counted once.
     """
-    records, broken = [], []
+
+    groups: tuple[Group, ...]
+    broken: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
+
+
+def find_records(folders: Sequence[Path], role: Role = "report") -> Found:
+    """The records of all members in or under the folders; none is left out without a sentence.
+
+    Raises:
+        UserError: for a folder that does not exist or holds no run.
+    """
+    records: dict[tuple[str, str], Record] = {}
+    broken: list[str] = []
+    again: dict[Path, int] = {}
+    seen: set[Path] = set()
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder: give the folder of a run or of a sweep")
-        found = sorted(path.parent for name in ("config.yaml", "record.json") for path in folder.rglob(name))
-        runs = list(dict.fromkeys(found))
-        if not runs:
+        paths = _of_runs(folder)
+        if not paths and not (paths := _of_members(folder)):
             raise UserError(f"{folder} holds no run: there is no config.yaml in it or under it")
-        for run in runs:
-            try:
-                record = Record.load(run / "record.json")
-                if record.status == "failed":
-                    raise UserError(f"{run} failed: {record.error}")
-                check_metrics(run / "metrics.jsonl")
-            except UserError as error:
-                broken.append(str(error))
+        for path in paths:
+            if path.resolve() in seen:
                 continue
-            if record.config_hash not in {other.config_hash for other in records}:
-                records.append(record)
+            seen.add(path.resolve())
+            found, sentences = _read_run(path)
+            broken += sentences
+            for record in found:
+                key = (record.identity, record.member.name)
+                if record.member.role != role:
+                    continue
+                if key in records:
+                    again[path] = again.get(path, 0) + 1
+                else:
+                    records[key] = record
+    repeated = [f"{path}: {count} of its members stand in another folder too and are counted once there"
+                for path, count in again.items()]  # fmt: skip
+    return Found(tuple(grouped(records.values())), tuple(broken), tuple(repeated))
+
+
+def _of_runs(folder: Path) -> list[Path]:
+    """The runs in and under a folder; what lies inside of one, as files of W&B do, is none."""
+    paths = sorted({path.parent for path in folder.rglob("config.yaml")})
+    return [path for path in paths if not any(other in path.parents for other in paths)]
+
+
+def _of_members(folder: Path) -> list[Path]:
+    """The run to which the folder of a single member belongs."""
+    return [folder.parent.parent] if (folder.parent.parent / "config.yaml").exists() else []
+
+
+def _read_run(path: Path) -> tuple[list[Record], list[str]]:
+    """The records of one run, and one sentence per member without a good one."""
+    from gru_lab.runs.store import RunFolder
+
+    records, broken = [], []
+    run = RunFolder(path)
+    if error := run.failure:
+        broken.append(f"{path} failed: {error}")
+    if not (names := run.members()) and not error:
+        broken.append(f"{path} holds no member: the run was begun and did not finish one")
+    for name in names:
+        try:
+            records.append(run.member(name).record_checked())
+        except UserError as problem:
+            broken.append(str(problem))
     return records, broken
 
 
-def check_metrics(path: Path) -> None:
-    """Raise `UserError` if the metrics of a finished run are missing or truncated."""
-    from gru_lab.runs.folder import read_metrics
-
-    if not path.exists():
-        raise UserError(f"{path.parent} holds no metrics.jsonl")
-    lines, torn = read_metrics(path)
-    if torn or not lines:
-        raise UserError(f"{path} is truncated: line {len(lines) + 1} is not whole")
+__all__ = ["Found", "Group", "Member", "Record", "find_records", "grouped"]

@@ -1,18 +1,19 @@
 """The adding problem: remember two numbers among many until the end."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
+from gru_lab.data import Batch
 from gru_lab.schema import Range
-from gru_lab.tasks.task import Batch, Task, register
+from gru_lab.tasks.task import Task, register
 from gru_lab.typing import Key
 
 
 @register("adding")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adding(Task):
     """Each step brings a number from U[0, 1] and a marker; the answer is the sum of the two marked numbers.
 
@@ -24,6 +25,8 @@ class Adding(Task):
     Solved: a mean squared error under 0.01, a root-mean-square error of a tenth.
     Source: Hochreiter & Schmidhuber 1997, section 5.4, as simplified by Arjovsky et al. 2016, arXiv:1511.06464.
     """
+
+    answer: ClassVar = "real"
 
     length: Annotated[int, Range(2)] = 100
     markers: Literal["halves", "anywhere"] = "halves"
@@ -48,7 +51,7 @@ class Adding(Task):
         """A mean squared error of 0.01."""
         return 0.01
 
-    def sample(self, key: Key, batch: int, data: Any = ()) -> Batch:
+    def sample(self, key: Key, batch: int) -> Batch:
         """Fresh sequences."""
         k_number, k_first, k_second = jax.random.split(key, 3)
         numbers_BT = jax.random.uniform(k_number, (batch, self.length))
@@ -58,7 +61,7 @@ class Adding(Task):
         else:
             first_B = jax.random.randint(k_first, (batch,), 0, self.length)
             second_B = (first_B + jax.random.randint(k_second, (batch,), 1, self.length)) % self.length
-        steps = jnp.arange(self.length)
+        steps = jnp.arange(self.length)[None]
         markers_BT = ((steps == first_B[:, None]) | (steps == second_B[:, None])).astype(numbers_BT.dtype)
         targets_B1 = jnp.sum(numbers_BT * markers_BT, axis=1, keepdims=True)
         return Batch(jnp.stack([numbers_BT, markers_BT], axis=-1), targets_B1)

@@ -2,18 +2,19 @@
 
 import math
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
 
+from gru_lab.data import Batch
 from gru_lab.schema import Range, Size
-from gru_lab.tasks.task import Batch, Task, register
+from gru_lab.tasks.task import Task, register
 from gru_lab.typing import Key
 
 
 @register("copy")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Copy(Task):
     """A row of symbols, a pause of blanks ended by a delimiter, and then the row is to be repeated.
 
@@ -27,6 +28,7 @@ class Copy(Task):
     Source: Arjovsky et al. 2016, arXiv:1511.06464, section 5.1 (10 items of 8 symbols).
     """
 
+    answer: ClassVar = "class"
     readout: ClassVar = "every"
 
     length: Size = 100
@@ -58,7 +60,7 @@ class Copy(Task):
         """A tenth of the floor."""
         return 0.1 * self.floor
 
-    def sample(self, key: Key, batch: int, data: Any = ()) -> Batch:
+    def sample(self, key: Key, batch: int) -> Batch:
         """Fresh sequences."""
         items_BK = jax.random.randint(key, (batch, self.items), 1, self.alphabet + 1)
 

@@ -1,18 +1,19 @@
-"""The temporal order problem: in which order did the two or three relevant symbols come?"""
+"""The temporal order problem: classify a sequence by the order of its two or three relevant symbols."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
+from gru_lab.data import Batch
 from gru_lab.schema import Range
-from gru_lab.tasks.task import Batch, Task, register
+from gru_lab.tasks.task import Task, register
 from gru_lab.typing import Key
 
 
 @register("temporal_order")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TemporalOrder(Task):
     """Two (6a) or three (6b) symbols X or Y hide among distractors; the class is their order.
 
@@ -24,6 +25,7 @@ class TemporalOrder(Task):
     Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), section 5.6, experiments 6a and 6b.
     """
 
+    answer: ClassVar = "class"
     metric: ClassVar = "accuracy"
     better: ClassVar = "higher"
 
@@ -44,7 +46,7 @@ class TemporalOrder(Task):
 
     @property
     def outputs(self) -> int:
-        """One class an order."""
+        """One class per order."""
         return 2**self.relevant
 
     @property
@@ -57,14 +59,14 @@ class TemporalOrder(Task):
         """99% right."""
         return 0.99
 
-    def sample(self, key: Key, batch: int, data: Any = ()) -> Batch:
+    def sample(self, key: Key, batch: int) -> Batch:
         """Fresh sequences, padded with E after their end."""
         k_noise, k_length, k_order, *k_places = jax.random.split(key, 3 + self.relevant)
         extra = self.length // 10
         symbols_BT = jax.random.randint(k_noise, (batch, self.length + extra), 4, 8)
         lengths_B = jax.random.randint(k_length, (batch,), self.length, self.length + extra + 1)
         order_BR = jax.random.randint(k_order, (batch, self.relevant), 0, 2)  # 0 is X, 1 is Y
-        steps = jnp.arange(self.length + extra)
+        steps = jnp.arange(self.length + extra)[None]
         starts = {2: (10, 50), 3: (10, 33, 66)}[self.relevant]
         for n, (start, k_place) in enumerate(zip(starts, k_places, strict=True)):
             low, high = start * self.length // 100, (start + 10) * self.length // 100

@@ -1,6 +1,6 @@
-"""Training: experiments, the pure train function, populations, optimisers, and `run` that joins them to a record."""
+"""Training: experiments, pure functions, populations, optimisers, remedies, callbacks, and `run` that joins them."""
 
 from gru_lab.training.experiment import Experiment, Population, Training
-from gru_lab.training.run import run
+from gru_lab.training.run import Loaded, Run, load, run
 
-__all__ = ["Experiment", "Population", "Training", "run"]
+__all__ = ["Experiment", "Loaded", "Population", "Run", "Training", "load", "run"]

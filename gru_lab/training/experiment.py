@@ -1,21 +1,41 @@
-"""An experiment: everything that can change a number of a run, as one frozen dataclass."""
+"""An experiment: all that can change a number of a run, as one frozen dataclass, and the members that it plans."""
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Iterator
+import itertools
+import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from gru_lab import cells, diagnostics, tasks
+import jax
+import jax.numpy as jnp
+import optax
+
+from gru_lab import cells, models, tasks
+from gru_lab import recurrence as methods
 from gru_lab.cells import Cell
-from gru_lab.models import Model, Shape
-from gru_lab.schema import LATER, Count, Schema, Size, UserError
+from gru_lab.errors import UserError, listed, nearest
+from gru_lab.models import Model, Spec, count_parameters
+from gru_lab.recurrence import Method
+from gru_lab.runs import identity
+from gru_lab.runs.record import LAST_SEED, Member, Role, Seed
+from gru_lab.schema import Schema, Size, bound, build, continuous
 from gru_lab.tasks import Task
 from gru_lab.training import optimizers, remedies
-from gru_lab.training.optimizers import Optimizer
+from gru_lab.training.optimizers import Anonymous, Optimizer
 from gru_lab.training.remedies import Remedy
+
+FAMILIES = {
+    "cell": cells,
+    "task": tasks,
+    "model": models,
+    "method": methods,
+    "optimizer": optimizers,
+    "remedy": remedies,
+}
+BUDGET = 0.02  # how far a network may be from its budget of parameters
 
 
 @dataclass(frozen=True)
@@ -25,6 +45,9 @@ class Training(Schema):
     `updates` of `batch` sequences; every `evaluate_every` updates the network is measured on `validation` sequences
     (data tasks: their whole validation set) and the best parameters are kept; those are measured on `test` sequences
     at the end. With `stop_when_solved` a member stops at the first evaluation that counts as solved.
+
+    `chunk` is how many sequences are evaluated at once; null chooses by the memory at hand. It changes no result
+    beyond rounding, is written down, and is used again when a member resumes.
     """
 
     group: ClassVar[str] = "training"
@@ -35,88 +58,223 @@ class Training(Schema):
     validation: Size = 500
     test: Size = 2000
     stop_when_solved: bool = True
+    chunk: Size | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
 class Population(Schema):
-    """The members of a run: `seeds` of them, numbered from `first_seed`.
+    """The members of a run: `seeds` of them from `first_seed` on, for every combination of the values on the axes.
 
+    `axes` names continuous hyper-parameters: `{"optimizer.learning_rate": [1e-3, 3e-3]}`. All members of a run are
+    arrays of one compiled program. `role` is `tune` for members that choose a setting and never see the test set.
     `placement`: `vmap` trains all at once, `map` one after the other, `devices` one after the other on each of the
-    devices at hand; `auto` is `vmap` on an accelerator, else `devices`. It changes the time, not the result.
+    devices at hand; `auto` is `vmap` on an accelerator, else `devices`.
     """
 
     group: ClassVar[str] = "population"
 
     seeds: Size = 5
-    first_seed: Count = 0
-    # Not compared, hence not in the configuration's hash: two placements of an experiment are the same run.
-    placement: Literal["auto", "vmap", "map", "devices"] = field(default="auto", compare=False)
+    first_seed: Seed = 0
+    axes: dict[str, Any] = field(default_factory=dict)
+    role: Role = "report"
+    placement: Literal["auto", "vmap", "map", "devices"] = "auto"
+
+    def check(self) -> None:
+        """Seeds must be numbers that differ in JAX's random keys; an axis must hold numbers."""
+        if self.first_seed + self.seeds - 1 > LAST_SEED:
+            self.refuse("seeds", f"with first_seed={self.first_seed} the last seed would be above {LAST_SEED}")
+        object.__setattr__(self, "axes", dict(_axes(self.axes)))
+
+
+def _axes(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, tuple[float, ...]]]:
+    """The leaves of a nested mapping under their dotted names, each a tuple of different numbers."""
+    for name, value in tree.items():
+        path = f"{prefix}{name}"
+        if isinstance(value, Mapping):
+            yield from _axes(value, f"{path}.")
+            continue
+        values = value if isinstance(value, (list, tuple)) else [value]
+        if not values or any(isinstance(x, bool) or not isinstance(x, (int, float)) for x in values):
+            raise UserError(f"population.axes.{path} is {value!r}: it must be a list of numbers")
+        if any(abs(x) > sys.float_info.max for x in values):
+            raise UserError(f"population.axes.{path} holds a number beyond all floats")
+        yield path, tuple(dict.fromkeys(float(x) for x in values))
 
 
 @dataclass(frozen=True)
 class Experiment(Schema):
-    """A cell on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its record.
+    """A network on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its records.
 
-    `diagnostics` names those of `gru_lab.diagnostics` that are measured at every evaluation and kept in its line of
-    metrics: of the last recurrent layer, on the first 32 sequences of the validation set.
+    `cell` is None for a model without one. `optimizer` may be any optax transformation; without a name nothing can be
+    known of it, and a run with it is never used again.
     """
 
-    cell: Cell
+    cell: Cell | None
     task: Task
-    model: Model = Model()
+    model: Model = models.create("recurrent")
+    method: Method = methods.create("sequential")
     optimizer: Optimizer = optimizers.create("adam")
     training: Training = Training()
-    population: Population = Population()
-    remedy: Remedy = field(default=remedies.create("none"), metadata=LATER)
-    # Not compared, hence not in the configuration's hash: what is measured changes nothing of what is trained.
-    diagnostics: tuple[str, ...] = field(default=(), compare=False)
+    remedy: Remedy = remedies.create("none")
+    population: Population = field(default=Population(), compare=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.optimizer, optax.GradientTransformation):
+            object.__setattr__(self, "optimizer", Anonymous(transformation_=self.optimizer))
+        super().__post_init__()
 
     def check(self) -> None:
-        """Every diagnostic must be known and fit the cell; remedies know one direction of time."""
-        if self.model.bidirectional and self.remedy != remedies.create("none"):
-            remedy = remedies.name_of(self.remedy)
-            raise UserError(
-                f"remedy is {remedy!r}: it works on layers of one direction, and model.bidirectional is true"
-            )
-        for name in self.diagnostics:
-            diagnostics.create(name).check_cell(self.cell)
+        """The parts must fit together, and every value on an axis its field."""
+        self.model.check_cell(self.cell)
+        self.remedy.check_model(self.model)
+        if self.model.parameters is not None:
+            count = sum(count_parameters(self.model, self.cell, self.spec).values())
+            if abs(count - self.model.parameters) > BUDGET * self.model.parameters:
+                raise UserError(
+                    f"model.parameters is {self.model.parameters}: this network has {count:,}; write cell.hidden=auto "
+                    "to choose the size by the budget, or leave the budget out"
+                )
+        for path, values in self.population.axes.items():
+            changed = [self.at({path: value}) for value in values]
+            if len({each.as_compiled for each in (self, *changed)}) > 1:
+                raise UserError(
+                    f"population.axes.{path} cannot differ between members: {path} is compiled in; sweep over it "
+                    f"with -m {path}={','.join(f'{value:g}' for value in values)}"
+                )
 
     @cached_property
-    def shape(self) -> Shape:
+    def spec(self) -> Spec:
         """What the network must take in and give out."""
-        return Shape(self.task.inputs, self.task.outputs, self.task.symbols, self.task.readout)
+        return Spec(self.task.inputs, self.task.outputs, self.task.symbols, self.task.readout)
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """What takes part in the numbers, by the name of its group; a part that is missing is left out."""
+        names = (*FAMILIES, "training")
+        return {name: part for name in names if (part := getattr(self, name)) is not None}
+
+    @property
+    def hyper(self) -> dict[str, float]:
+        """The continuous hyper-parameters as this experiment has them, by path."""
+        return {f"{g}.{f}": value for g, part in self.parts.items() for f, value in continuous(part).items()}
+
+    def at(self, hyper: Mapping[str, float]) -> "Experiment":
+        """The experiment with other hyper-parameters and without axes; `UserError` for one that is unknown or wrong."""
+        changed: dict[str, dict[str, float]] = {}
+        for path, value in hyper.items():
+            if path not in self.hyper:
+                raise UserError(
+                    f"population.axes.{path} is unknown: it must be {listed(self.hyper)}.{nearest(path, self.hyper)}"
+                )
+            part, _, name = path.partition(".")
+            changed.setdefault(part, {})[name] = value
+        parts = {name: dataclasses.replace(getattr(self, name), **fields) for name, fields in changed.items()}
+        population = bound(self.population, {"axes": {}})
+        return bound(self, parts | {"population": population}) if parts else self
+
+    @property
+    def as_compiled(self) -> str:
+        """The text of what is compiled in: an axis over what changes it would be passed over.
+
+        Members differ in their optimiser, in their remedy, in dropout, and in how their cells begin.
+        """
+        bare = {name: part for name, part in self.parts.items() if name not in ("cell", "optimizer", "remedy")}
+        hyper = [(f"{group}.{name}", value) for group, part in bare.items() for name, value in continuous(part).items()]
+        seen = str([each for each in hyper if each[0] != "model.dropout"])
+        if self.cell is None or not continuous(self.cell):
+            return seen
+        cell = self.cell
+
+        params = jax.eval_shape(lambda key: cell.init(key, self.spec.inputs), jax.random.key(0))
+        one = jax.ShapeDtypeStruct((self.spec.inputs,), jnp.result_type(float))
+        return seen + str(jax.make_jaxpr(lambda p, x: cell.read(cell.step(p, cell.initial_state(p), x)))(params, one))
+
+    def members(self) -> list[Member]:
+        """Every member that the population asks for."""
+        population = self.population
+        settings = itertools.product(*population.axes.values())
+        hypers = [self.hyper | dict(zip(population.axes, values, strict=True)) for values in settings]
+        seeds = range(population.first_seed, population.first_seed + population.seeds)
+        return [Member(seed=seed, hyper=hyper, role=population.role) for hyper in hypers for seed in seeds]
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The experiment as plain numbers and names, as `config.yaml` keeps it."""
-        named = {"cell": cells.name_of, "task": tasks.name_of, "optimizer": optimizers.name_of}
-        named["remedy"] = remedies.name_of
-        config = {}
-        for part, value in _recorded(self):
-            name = {"name": named[part](value)} if part in named else {}
-            config[part] = name | {field: _plain(item) for field, item in _recorded(value)}
-        return config
+        """The experiment as plain values, without what differs between its members."""
+        return {name: described(name, part) for name, part in self.parts.items()}
 
     @cached_property
-    def hash(self) -> str:
-        """Eight letters that change with any setting."""
-        return hashlib.sha256(json.dumps(self.config, sort_keys=True).encode()).hexdigest()[:8]
+    def card(self) -> dict[str, Any]:
+        """All that the identity covers, as `config.yaml` keeps it."""
+        nonce = identity.once() if isinstance(self.optimizer, Anonymous) else None
+        return identity.card(self.config, nested(self.parts.values()), self.task.files(), nonce)
+
+    @cached_property
+    def identity(self) -> str:
+        """Eight letters that change with anything that can change a number of the run."""
+        return identity.fingerprint(self.card)
+
+    @cached_property
+    def network(self) -> str:
+        """The name of the network in tables: the cell's, or the model's where there is none or another than usual."""
+        model = models.name_of(self.model)
+        if self.cell is None:
+            return model
+        cell = cells.name_of(self.cell)
+        return cell if model == "recurrent" else f"{model}({cell})"
 
     @property
     def name(self) -> str:
         """The name of the run's folder: `gru-adding-1a2b3c4d`."""
-        names = (self.config[part]["name"].replace(":", ".") for part in ("cell", "task"))
-        return "-".join((*names, self.hash))
+        names = ("".join(c if c.isalnum() else "." for c in name).strip(".")
+                 for name in (self.network, tasks.name_of(self.task)))  # fmt: skip
+        return "-".join((*names, self.identity))
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], hyper: Mapping[str, float]) -> "Experiment":
+        """The experiment that `config` was made from, with these hyper-parameters."""
+        parts: dict[str, Any] = {"cell": None}
+        for name, fields in config.items():
+            inside = {f.removeprefix(f"{name}."): v for f, v in hyper.items() if f.startswith(f"{name}.")}
+            parts[name] = _made(FAMILIES.get(name), dict(fields) | inside)
+        return cls(**parts)
 
 
-def _recorded(value: Any) -> Iterator[tuple[str, Any]]:
-    """The fields that a configuration names, with their values."""
-    for one in dataclasses.fields(value):
-        item = getattr(value, one.name)
-        if one.compare and not (one.metadata == LATER and item == one.default):
-            yield one.name, item
+def _made(family: Any, fields: dict[str, Any]) -> Schema:
+    """What `described` told of."""
+    if family is None:
+        return build(Training, fields)
+    name = fields.pop("name")
+    inside = {f: _made(family, dict(v)) for f, v in fields.items() if isinstance(v, Mapping) and "name" in v}
+    return family.create(name, **fields | inside)
 
 
-def _plain(value: Any) -> Any:
+def described(group: str, part: Schema) -> dict[str, Any]:
+    """A part as plain values: its name and the fields that its identity rests on."""
+    name = {"name": FAMILIES[group].name_of(part)} if group in FAMILIES else {}
+    left_out = continuous(part)
+    fields = [one for one in dataclasses.fields(part) if one.compare and one.name not in left_out]  # pyright: ignore
+    return name | {one.name: _plain(group, getattr(part, one.name)) for one in fields}
+
+
+def _plain(group: str, value: Any) -> Any:
     """As JSON and YAML have it."""
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, Schema):
+        return described(group, value) | continuous(value)
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (tuple, list)):
+        return [_plain(group, item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): _plain(group, item) for name, item in value.items()}
+    return value
+
+
+def nested(parts: Any) -> Iterator[Schema]:
+    """The parts and what stands in their fields, as a cell in a wrapper does."""
+    for part in parts:
+        yield part
+        values = [getattr(part, one.name) for one in dataclasses.fields(part)]
+        yield from nested(value for value in values if isinstance(value, Schema))
+
+
+__all__ = ["FAMILIES", "Experiment", "Population", "Training"]

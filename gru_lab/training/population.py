@@ -1,9 +1,8 @@
 """Populations: the members of a run as one compiled program, placed as suits the machine."""
 
 import math
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,79 +11,80 @@ from jax import lax
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from gru_lab.training.experiment import Population
+from gru_lab.runs import Member
+from gru_lab.training.train import MemberState, Program
 
-Member = Any
-
-
-def stack(members: list[Member]) -> Member:
-    """One pytree with a leading member axis out of many."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *members)
+Placement = Literal["vmap", "map", "devices"]
+Members = Any  # a pytree whose leaves have a leading member axis
 
 
-def seeds(population: Population) -> range:
-    """The seeds of the members."""
-    return range(population.first_seed, population.first_seed + population.seeds)
+def begin(program: Program, members: Sequence[Member]) -> MemberState:
+    """All members as they begin, by one compiled program; leaves have a leading member axis."""
+    seeds = jnp.array([member.seed for member in members], jnp.uint32)
+    with np.errstate(over="ignore"):  # a rate of 1e300 is an infinite one, and its members diverge
+        hyper = {path: jnp.array([member.hyper[path] for member in members], float) for path in members[0].hyper}
+    return jax.jit(
+        lambda seeds, hyper: lax.map(lambda each: program.init(jax.random.key(each[0]), each[1]), (seeds, hyper))
+    )(seeds, hyper)
 
 
-def begin(population: Population, init: Callable[[Any], Member]) -> Member:
-    """All members as they begin."""
-    return stack([init(jax.random.key(seed)) for seed in seeds(population)])
-
-
-def together(members: Member) -> Member:
-    """All members on the first device."""
-    return jax.device_put(members, jax.devices()[0])
+def chosen(placement: str) -> Placement:
+    """What `auto` means on this machine, or the placement that was asked for."""
+    if placement == "auto":
+        return "devices" if jax.devices()[0].platform == "cpu" else "vmap"
+    return placement  # pyright: ignore[reportReturnType]
 
 
 def compiled(
-    population: Population,
-    function: Callable[[Member, Any], Any],
-    members: Member,
+    placement: Placement,
+    function: Callable[[Any, Any], Any],
+    members: Members,
     data: Any,
-    idle: Callable[[Member], Member] = lambda member: member,
-) -> tuple[Callable[[Member], Member], Callable[[Member, Any], Any]]:
-    """`place`, compiled for members (seeds, ...) and data like these: `run(lay_out(members), data)`.
+    idle: Callable[[Members], Members] = lambda member: member,
+) -> tuple[Callable[[Members], Members], Callable[[Members, Any], Any]]:
+    """A function of one member as a compiled one of all: `(lay_out, run)`, to be used as `run(lay_out(members), data)`.
+
+    Where members do not divide evenly among devices, copies of the last one that `idle` has put to sleep fill up the
+    rest: of the results, which have a leading member axis too, the first ones are the real ones.
 
     A function that calls LAPACK (to invert a matrix, say) runs on one device alone on a CPU: its kernels wait for
     threads of the one pool that all devices share, and where every thread of the pool waits, all wait for ever.
     """
-    lay_out, run = place(population, function, idle)
+    lay_out, run = _placed(placement, function, members, idle)
     lowered = jax.jit(run).lower(lay_out(members), data)
-    if lay_out is not together and "lapack" in lowered.as_text():
-        lay_out, run = place(replace(population, placement="map"), function, idle)
+    if lay_out is not _together and "lapack" in lowered.as_text():
+        lay_out, run = _placed("map", function, members, idle)
         lowered = jax.jit(run).lower(lay_out(members), data)
     return lay_out, lowered.compile()
 
 
-def place(
-    population: Population, function: Callable[[Member, Any], Any], idle: Callable[[Member], Member]
-) -> tuple[Callable[[Member], Member], Callable[[Member, Any], Any]]:
-    """A function of one member as a function of all of them, to be compiled, and how to lay members out for it.
+def _together(members: Members) -> Members:
+    """All members on the first device."""
+    return jax.device_put(members, jax.devices()[0])
 
-    Returns `lay_out(members)`, and `run(members, data)` whose results have a leading member axis too. Where members
-    do not divide evenly among devices, copies of the last one that `idle` has put to sleep fill up the rest:
-    `results[:seeds]` are the real ones.
-    """
-    placement, devices = population.placement, jax.devices()
-    if placement == "auto":
-        placement = "devices" if devices[0].platform == "cpu" else "vmap"
+
+def _placed(
+    placement: Placement, function: Callable[[Any, Any], Any], members: Members, idle: Callable[[Members], Members]
+) -> tuple[Callable[[Members], Members], Callable[[Members, Any], Any]]:
     if placement == "vmap":
-        return together, jax.vmap(function, (0, None))
+        return _together, jax.vmap(function, (0, None))
 
-    def one_by_one(members: Member, data: Any) -> Any:
+    def in_turn(members: Members, data: Any) -> Any:
         return lax.map(lambda member: function(member, data), members)
 
-    used = devices[: population.seeds] if placement == "devices" else devices[:1]
+    count = len(jax.tree.leaves(members)[0])
+    used = jax.devices()[:count] if placement == "devices" else jax.devices()[:1]
     if len(used) == 1:
-        return together, one_by_one
+        return _together, in_turn
     mesh = Mesh(np.array(used), ("members",))
-    spread = jax.shard_map(one_by_one, mesh=mesh, in_specs=(P("members"), P()), out_specs=P("members"), check_vma=False)
-    padding = math.ceil(population.seeds / len(used)) * len(used) - population.seeds
+    spread = jax.shard_map(in_turn, mesh=mesh, in_specs=(P("members"), P()), out_specs=P("members"), check_vma=False)
+    padding = math.ceil(count / len(used)) * len(used) - count
 
-    def lay_out(members: Member) -> Member:
-        sleeper = stack([idle(jax.tree.map(lambda leaf: leaf[-1], members))] * padding) if padding else None
-        padded = jax.tree.map(lambda *parts: jnp.concatenate(parts), members, *([sleeper] if padding else []))
+    def lay_out(members: Members) -> Members:
+        sleeping = idle(jax.tree.map(lambda leaf: leaf[-1], members))
+        padded = jax.tree.map(
+            lambda leaf, last: jnp.concatenate([leaf, *[jnp.asarray(last)[None]] * padding]), members, sleeping
+        )
         return jax.device_put(padded, NamedSharding(mesh, P("members")))
 
     return lay_out, spread

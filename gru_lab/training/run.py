@@ -1,230 +1,254 @@
-"""`run`: one experiment from its first update to its record."""
+"""`run`: the members of an experiment, from their first update to their records."""
 
-import platform
-import time
-from collections.abc import Callable
-from importlib.metadata import version
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from gru_lab import diagnostics
-from gru_lab.models import count_parameters
-from gru_lab.runs.folder import RunFolder
-from gru_lab.runs.progress import progress_bar
-from gru_lab.runs.record import Member, Record, Status
-from gru_lab.runs.tracking import Silent, Tracker
+from gru_lab import outside
+from gru_lab.errors import UserError, listed
+from gru_lab.models import Network
+from gru_lab.runs import Group, Member, MemberFolder, Record, RunFolder, grouped
+from gru_lab.runs.arrays import load_arrays
+from gru_lab.runs.claim import claim
+from gru_lab.runs.files import write_atomically
+from gru_lab.runs.record import checksum
+from gru_lab.training import callbacks as family
+from gru_lab.training.callbacks import Callback, Listener
 from gru_lab.training.experiment import Experiment
-from gru_lab.training.live import entry, measurement, scalars
-from gru_lab.training.population import begin, compiled, seeds
-from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
+from gru_lab.training.layout import Layout, layout_for, most_members
+from gru_lab.training.train import make_program
+from gru_lab.training.work import Work
 
-FLOW_BATCH = 64
+
+@dataclass(frozen=True)
+class Run:
+    """What a run came to.
+
+    Attributes:
+        folder: where it is kept.
+        records: of the members that were asked for, in their order.
+        trained: the members that were trained now; the records of the others were there.
+    """
+
+    folder: Path
+    records: tuple[Record, ...]
+    trained: tuple[Member, ...] = ()
+
+    @property
+    def groups(self) -> list[Group]:
+        """The records by their hyper-parameters."""
+        return grouped(self.records)
+
+    @property
+    def solved(self) -> int:
+        """How many members solved the task."""
+        return sum(record.solved_at is not None for record in self.records)
+
+    def values(self, split: str = "test") -> list[float]:
+        """The table's metric of every member that has a value."""
+        return [value for record in self.records if (value := record.value(split)) is not None]
 
 
 def run(
     experiment: Experiment,
     sweep: str | Path = "runs/default",
-    open_tracker: Callable[[Path], Tracker] = lambda _: Silent(),
-) -> Record:
-    """Train all members of an experiment and return the record, which is also in `sweep/<experiment.name>/`.
+    callbacks: Sequence[Callback] = (),
+    *,
+    force: bool = False,
+    say: Callable[[str], None] = print,
+) -> Run:
+    """Train the members of an experiment, and return their records, which are also in `sweep/<experiment.name>/`.
 
-    A finished run is not trained again: its record is read. A run that was interrupted goes on from its last
-    evaluation, to the same numbers.
+    A member that has finished is not trained again: its record is read. One that was interrupted goes on from its last
+    checkpoint, to the same numbers. A process that finds another one at work on the run waits for it.
+
+    Args:
+        experiment: what is trained.
+        sweep: the folder of the run's folder.
+        callbacks: what watches the training, beside those that are part of every run.
+        force: train anew what has finished; the old results are moved aside.
+        say: is told, in a sentence, what a person should know.
 
     Raises:
-        UserError: if the folder cannot be written, or holds a run of another configuration.
+        UserError: if the folder cannot be written or holds a run of another identity, or where a callback cannot watch
+            this experiment.
     """
-    folder = RunFolder.open(Path(sweep) / experiment.name, experiment.config)
-    record = folder.record
-    if record is not None and record.status != "failed":
-        return record
-    tracker = open_tracker(folder.path)
+    watching = watchers(callbacks)
+    for each in watching:
+        each.check_experiment(experiment)
+    folder = RunFolder.open(Path(sweep) / experiment.name, experiment.card)
+    members = experiment.members()
+    with claim(folder.path / "claim.lock", lambda owner: say(f"{folder.path.name}: waiting for {owner}")):
+        if force:
+            for member in members:
+                if aside := folder.member(member).move_aside():
+                    say(f"{folder.path.name}: the old results are in {aside}")
+        kept = {member.name for member in members if _finished(folder.member(member), say)}
+        missing = [member for member in members if member.name not in kept]
+        try:
+            for group, layout in _planned(experiment, folder, missing):
+                _train(Work(experiment, Path(sweep).name, folder, tuple(group), layout), watching)
+        except UserError:
+            raise
+        except Exception as error:
+            folder.note_failure(f"{type(error).__name__}: {error}")
+            raise
+        folder.note_failure(None)
+        if kept:
+            for name in sorted(kept):
+                for sentence in folder.member(name).broken_measurements():
+                    say(sentence)
+            for each in watching:
+                each.kept(experiment, folder, [member for member in members if member.name in kept])
+    records = tuple(Record.load(folder.member(member).path / "record.json") for member in members)
+    return Run(folder.path, records, tuple(missing))
+
+
+def watchers(callbacks: Sequence[Callback]) -> list[Callback]:
+    """These callbacks and those that are part of every run, in their order; given ones take the place of their kind.
+
+    Raises:
+        UserError: if one kind is given twice.
+    """
+    given = [type(each) for each in callbacks]
+    for kind, each in zip(given, callbacks, strict=True):
+        if given.count(kind) > 1:
+            raise UserError(f"callbacks has {family.name_of(each)!r} twice: give it once")
+    standing = [cls() for name in family.names() if (cls := family.get(name)).standard and cls not in given]
+    return sorted([*standing, *callbacks], key=lambda each: each.place)
+
+
+def _finished(folder: MemberFolder, say: Callable[[str], None]) -> bool:
+    """Whether a member has a whole record; what is broken is moved aside, to be trained again."""
     try:
-        record = _train(experiment, folder, tracker)
-    except Exception as error:
-        folder.save_record(_record(experiment, (), None, "failed", f"{type(error).__name__}: {error}"))
-        raise
-    finally:
-        tracker.finish()
-    folder.save_record(record)
-    return record
+        if (folder.path / "checkpoint.safetensors").exists():
+            load_arrays(folder.path / "checkpoint.safetensors")
+        if not (folder.path / "record.json").exists():
+            _layout_of(folder)
+            return False
+        folder.record_checked()
+    except UserError as error:
+        say(f"trained again, because {error}; what was there is in {folder.move_aside()}")
+        return False
+    return True
 
 
-def _train(experiment: Experiment, folder: RunFolder, tracker: Tracker) -> Record:
-    training, population = experiment.training, experiment.population
-    program = make_program(experiment)
-    members = begin(population, program.init)
-    initial = members.params
-    if (saved := folder.load_checkpoint(members)) is not None:
-        members = jax.tree.map(jnp.asarray, saved)
-    folder.keep_metrics(until=int(np.max(members.update)))
-
-    started = time.perf_counter()
-    lay_out, advance = compiled(
-        population, program.advance, members, program.data, lambda m: m._replace(update=m.update + training.updates)
-    )
-    compile_seconds = time.perf_counter() - started
-    diagnose = _diagnose(experiment, program, members)
-
-    def real(tree: Any) -> Any:
-        return jax.tree.map(lambda leaf: np.asarray(leaf[: population.seeds]), tree)
-
-    seconds: list[float] = []  # of one update of one member, while all members train
-    title = f"{experiment.config['cell']['name']} on {experiment.config['task']['name']}"
-    with progress_bar(title, training.updates, population.seeds) as show:
-        state, members = real(members), lay_out(members)
-        while np.any(live := ~np.asarray(stopped(training, state))):
-            started = time.perf_counter()
-            members, measured = advance(members, program.data)
-            before, state, measured = state, real(members), real(measured)
-            if np.all(live):
-                seconds.append((time.perf_counter() - started) / int(np.sum(state.update - before.update)))
-            line = _line(state, measured, live)
-            if experiment.diagnostics:
-                line["diagnostics"] = entry(real(diagnose(state)), live)
-            folder.append_metrics(line)
-            folder.save_checkpoint(state)
-            tracker.log(_flat(line), line["update"])
-            show(line["update"], _mean(line["train"]["loss"]), int(np.sum(state.solved_at != NEVER)))
-
-    tested = real(_test(experiment, program, state))
-    folder.save_json("gradient_flow.json", _gradient_flow(experiment, program, initial, state.best_params))
-    per_update = float(np.median(seconds)) if seconds else None
-    results = tuple(_member(seed, n, state, tested, per_update) for n, seed in enumerate(seeds(population)))
-    status: Status = "diverged" if all(member.status == "diverged" for member in results) else "finished"
-    return _record(experiment, results, compile_seconds, status)
+def _planned(experiment: Experiment, folder: RunFolder, members: Sequence[Member]) -> list[tuple[list[Member], Layout]]:
+    """The members in groups that share a compiled program, with the layout of each: that of before where one was."""
+    if not members:
+        return []
+    groups: dict[Layout, list[Member]] = {}
+    fresh: dict[bool, Layout] = {}
+    for member in members:
+        dropout = member.hyper.get("model.dropout", 1.0) > 0  # a model without the field has its own
+        layout = _layout_of(folder.member(member))
+        if layout is None:
+            layout = fresh.setdefault(dropout, layout_for(experiment, dropout))
+            _write_layout(folder.member(member), layout)
+        groups.setdefault(layout, []).append(member)
+    parts = []
+    for layout, group in groups.items():
+        most = most_members(experiment, layout)
+        parts += [(group[n : n + most], layout) for n in range(0, len(group), most)]
+    return parts
 
 
-def _line(state: MemberState, measured: dict[str, np.ndarray], live: np.ndarray) -> dict[str, Any]:
-    """One line of `metrics.jsonl`: null for members that had stopped before."""
-    values = {
-        name: [float(value) if on else None for value, on in zip(column, live, strict=True)]
-        for name, column in measured.items()
-    }
-    return {
-        "update": int(np.max(state.update)),
-        "train": {"loss": values.pop("train_loss")},
-        "validation": values,
-    }
+def _layout_of(folder: MemberFolder) -> Layout | None:
+    """How a member that was begun is laid out; None for a new one."""
+    file = folder.path / "layout.json"
+    if not file.exists():
+        return None
+    try:
+        content = json.loads(file.read_text())
+        if content.pop("checksum") != checksum(content):
+            raise ValueError("its checksum differs")
+        return Layout(**content)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{file} cannot be read: {error}") from None
 
 
-def _flat(line: dict[str, Any]) -> dict[str, float]:
-    """Means over the members that still train, as `validation/loss`, and each member's as `validation/loss/0`."""
-    columns = {"train": line["train"], "validation": line["validation"]}
-    columns["diagnostics"] = scalars(line.get("diagnostics", {}))
-    flat = {}
-    for split, named in columns.items():
-        for name, column in named.items():
-            flat[f"{split}/{name}"] = _mean(column)
-            flat |= {f"{split}/{name}/{n}": value for n, value in enumerate(column) if value is not None}
-    return flat
+def _write_layout(folder: MemberFolder, layout: Layout) -> None:
+    content = asdict(layout)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder.path / "layout.json", json.dumps(content | {"checksum": checksum(content)}) + "\n")
 
 
-def _mean(column: list[float | None]) -> float:
-    """The mean over the members that still train; NaN where one of them has diverged."""
-    return float(np.mean([value for value in column if value is not None]))
+def _train(work: Work, callbacks: Sequence[Callback]) -> None:
+    """Train a group of members to their end."""
+    with ExitStack() as closing:
+        listeners: list[Listener] = []
+        for each in callbacks:
+            listeners.append(each.listen(work))
+            closing.push(lambda kind, error, trace, listener=listeners[-1]: listener.close(error))
+        for listener in listeners:
+            listener.restore()
+        step = work.compile()
+        for listener in listeners:
+            listener.begin()
+        while not work.over.all():
+            step()
+            for listener in listeners:
+                listener.evaluated()
+        for listener in listeners:
+            listener.finish()
 
 
-def _diagnose(experiment: Experiment, program: Program, members: MemberState) -> Callable[[MemberState], Any]:
-    """What the experiment's diagnostics measure of all members as they stand.
+class Loaded(NamedTuple):
+    """A finished member: `network(inputs, lengths)` answers with its best parameters.
 
-    Programs of their own, placed as training is, so that they change no number of the training.
+    `experiment.task` has what prediction needs besides, such as a vocabulary, a scaler or a permutation.
     """
-    programs = {}
-    for name in experiment.diagnostics:
-        measure = measurement(experiment.task, program, diagnostics.create(name))
-        programs[name] = compiled(
-            experiment.population, lambda member, data, f=measure: f(member.params, data), members, program.data
-        )
 
-    def diagnose(members: MemberState) -> Any:
-        return {
-            name: jax.block_until_ready(run(lay_out(members), program.data))
-            for name, (lay_out, run) in programs.items()
-        }
-
-    return diagnose
+    experiment: Experiment
+    record: Record
+    network: Network
+    params: Any
 
 
-def _test(experiment: Experiment, program: Program, members: MemberState) -> dict[str, Any]:
-    def test(member: MemberState, data: Any) -> dict[str, Any]:
-        return program.test(member.best_params, data)
+def load(path: str | Path, seed: int | None = None, hyper: Mapping[str, float] | None = None) -> Loaded:
+    """A finished member of a run, to predict with.
 
-    lay_out, run = compiled(experiment.population, test, members, program.data)
-    return run(lay_out(members), program.data)
+    Args:
+        path: the folder of a run, or of one member.
+        seed: which member; the one with the lowest seed if None.
+        hyper: hyper-parameters that it must have, as `{"optimizer.learning_rate": 3e-3}`; any if None.
 
-
-def _gradient_flow(experiment: Experiment, program: Program, initial: Any, trained: Any) -> dict[str, Any]:
-    """The norm of the last step's loss gradient against the lag, a mean over sequences, for every member."""
-    measure = measurement(experiment.task, program, diagnostics.create("gradient_flow"), FLOW_BATCH)
-    flows = jax.jit(lambda many, data: jax.lax.map(lambda params: measure(params, data), many))
-
-    def norms(params: Any) -> list[list[float]]:
-        return np.asarray(flows(params, program.data)["norm"]).tolist()
-
-    found = {"initial": norms(initial), "trained": norms(trained)}
-    return {"lags": list(range(len(found["initial"][0]))), **found}
-
-
-def _member(seed: int, n: int, state: MemberState, tested: dict[str, Any], per_update: float | None) -> Member:
-    diverged = int(state.diverged_at[n])
-    metrics: dict[str, dict[str, float | None]] = {"validation": {}, "test": {}}
-    for name, values in tested.items():
-        split, metric = name.split("_", 1)
-        metrics[split][metric] = None if diverged != NEVER else float(values[n])
-
-    def count(value: Any) -> int | None:
-        return None if int(value) == NEVER else int(value)
-
-    return Member(
-        seed=seed,
-        status="finished" if diverged == NEVER else "diverged",
-        solved_at=count(state.solved_at[n]),
-        diverged_at=count(diverged),
-        best_at=count(state.best_at[n]),
-        updates=int(state.update[n]),
-        metrics=metrics,
-        seconds_per_update=per_update,
-    )
-
-
-def _device(devices: list[Any]) -> str:
-    """The device as a table names it: `cpu, 2 cores` or `NVIDIA H200`, `NVIDIA H200 x 4`."""
-    kind, count = devices[0].device_kind, len(devices)
-    if devices[0].platform == "cpu":
-        return f"{kind}, {count} {'core' if count == 1 else 'cores'} in use"
-    return kind if count == 1 else f"{kind} x {count}"
-
-
-def _record(
-    experiment: Experiment,
-    members: tuple[Member, ...],
-    compile_seconds: float | None,
-    status: Status,
-    error: str | None = None,
-) -> Record:
-    parts = count_parameters(experiment.cell, experiment.model, experiment.shape)
-    task, devices = experiment.task, jax.devices()
-    return Record(
-        cell=experiment.config["cell"]["name"],
-        task=experiment.config["task"]["name"],
-        config_hash=experiment.hash,
-        config=experiment.config,
-        status=status,
-        hidden=experiment.cell.hidden,
-        parameters=sum(parts.values()),
-        parameters_by_part=parts,
-        metric=task.metric,
-        better=task.better,
-        floor=task.floor,
-        threshold=task.threshold,
-        members=members,
-        versions={"python": platform.python_version()} | {name: version(name) for name in ("jax", "flax", "optax")},
-        device=_device(devices),
-        compile_seconds=compile_seconds,
-        error=error,
-    )
+    Raises:
+        UserError: if there is no such member, or if a class from outside is no longer what it was.
+    """
+    path = Path(path)
+    run, members = (RunFolder(path), None) if (path / "config.yaml").exists() else (RunFolder(path.parent.parent), path)
+    config = run.config
+    names = run.members() if members is None else [members.name]
+    records = [each for name in names if (each := run.member(name).record) is not None]
+    fitting = [
+        each
+        for each in records
+        if each.status == "finished"
+        and seed in (None, each.member.seed)
+        and (hyper or {}).items() <= dict(each.member.hyper).items()
+    ]
+    if not fitting:
+        known = listed(f"seed {each.member.seed} ({each.member.role}, {each.status})" for each in records)
+        raise UserError(f"{path} holds no finished member like that: it holds {known}")
+    record = min(fitting, key=lambda each: each.member.seed)
+    for module, file in record.layout.get("outside", {}).items():
+        outside.find_in(module, Path(file))
+    experiment = Experiment.from_config(config["config"], record.member.hyper)
+    if experiment.identity != record.identity:
+        changed = [name for name, value in experiment.card.items() if value != config.get(name)]
+        raise UserError(f"{path} was made with other {listed(changed)} than there are now: train it again")
+    program = make_program(experiment)
+    numbers = dict(record.member.hyper)
+    like = jax.eval_shape(lambda: program.init(jax.random.key(0), numbers))
+    loaded = run.member(record.member).load_checkpoint(like, record.identity)
+    if loaded is None:
+        raise UserError(f"{run.member(record.member).path} holds no checkpoint.safetensors: force=true trains it anew")
+    params = jax.tree.map(jnp.asarray, loaded[0].best_params)
+    return Loaded(experiment, record, program.network(params), params)

@@ -1,6 +1,6 @@
-"""Training as pure functions: `init`, `advance` by some updates and an evaluation, and the whole `train(key, data)`."""
+"""Training as pure functions: `init` a member, `advance` it to its next evaluation, `evaluate` parameters."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -9,18 +9,25 @@ import optax
 from flax import nnx
 from jax import lax
 
+from gru_lab.cells import Cell
+from gru_lab.data import Batch, Source, Sums, over_chunks
+from gru_lab.errors import UserError
 from gru_lab.models import Network
-from gru_lab.tasks import Batch
+from gru_lab.schema import bound
+from gru_lab.training import remedies
 from gru_lab.training.experiment import Experiment, Training
 from gru_lab.typing import Array, Key
 
 NEVER = -1
+
+Hyper = Mapping[str, Any]  # path of a continuous hyper-parameter -> its value, an array under a trace
 
 
 class MemberState(NamedTuple):
     """Where one member stands. Counts are updates; `NEVER` is -1. Random draws follow from `key` and `update`."""
 
     key: Array
+    hyper: dict[str, Array]
     update: Array
     params: Any
     optimizer: Any
@@ -32,70 +39,94 @@ class MemberState(NamedTuple):
 
 
 class Program(NamedTuple):
-    """The pure functions of an experiment, and the arrays that they are given.
+    """The pure functions of an experiment.
 
-    `init(key)` makes a member; `advance(state, data)` trains it up to its next evaluation and returns it with what
-    was measured; `test(params, data)` measures parameters on the validation and the test set; `train(key, data)` is
-    all of it; `network(params)` gives the network itself. `data` holds the training data (nothing for a sampled
-    task) and the two fixed sets; `evaluations` is how often `advance` is called at most.
+    Attributes:
+        init: `init(key, hyper)` makes a member.
+        advance: `advance(state, data, batches)` trains a member up to its next evaluation and returns it with what was
+            measured; a member that has stopped measures NaN and stays as it is. `data` holds the arrays of the
+            training set and the chunks of the validation set, `batches` those of a streamed task, else None.
+        evaluate: `evaluate(params, chunks)` gives sums and counts over a set of any size.
+        outputs: `outputs(params, chunks)` gives what a scored task keeps of the network's outputs.
+        network: `network(params)` gives the network itself.
+        source: where the task's batches come from.
     """
 
-    init: Callable[[Key], MemberState]
-    advance: Callable[[MemberState, Any], tuple[MemberState, dict[str, Array]]]
-    test: Callable[[Any, Any], dict[str, Array]]
-    train: Callable[[Key, Any], tuple[MemberState, dict[str, Array]]]
+    init: Callable[[Key, Hyper], MemberState]
+    advance: Callable[[MemberState, Any, Batch | None], tuple[MemberState, dict[str, Array]]]
+    evaluate: Callable[[Any, Batch], Sums]
+    outputs: Callable[[Any, Batch], Any]
     network: Callable[[Any], Network]
-    data: dict[str, Any]
-    evaluations: int
+    source: Source
 
 
-def make_program(experiment: Experiment) -> Program:
-    """The pure functions of an experiment."""
-    task, training, remedy = experiment.task, experiment.training, experiment.remedy
-    optimizer = experiment.optimizer.optax()
+def make_program(experiment: Experiment, dropout: bool = True) -> Program:
+    """The pure functions of an experiment; `dropout=False` leaves dropout out, where all members have a rate of 0."""
+    task, training, method = experiment.task, experiment.training, experiment.method
     graph = nnx.graphdef(nnx.eval_shape(lambda: new_network(experiment, jax.random.key(0))))
-    train_set = task.load()
-    data = {
-        "train": train_set,
-        "validation": task.holdout("validation", training.validation, train_set),
-        "test": task.holdout("test", training.test, train_set),
-    }
+    source = task.source()
     sign = 1.0 if task.better == "lower" else -1.0
+    if source.streamed and experiment.remedy.draws:
+        raise UserError(
+            f"remedy is {remedies.name_of(experiment.remedy)!r}: it draws batches itself, and the task's are streamed"
+        )
 
     def network(params: Any) -> Network:
         return nnx.merge(graph, params)
 
-    def answers(params: Any, batch: Batch, key: Key | None = None) -> Array:
-        return network(params)(batch.inputs, batch.lengths, key=key)
+    def answers(params: Any, batch: Batch, key: Key | None = None, rate: Any = None) -> Array:
+        return network(params)(batch.inputs, batch.lengths, key=key, dropout=rate, method=method)
 
-    def of_penalty(params: Any, batch: Batch) -> Any:
+    def scaled(change: Any) -> Any:
+        """The update, where the cell asks for other rates of some parameters."""
+        if not (experiment.cell and experiment.cell.rates()):
+            return change
+        factors = network(jax.tree.map(lambda _: jnp.ones(()), change))
+        factors.scale_rates()
+        return jax.tree.map(lambda factor, leaf: factor * leaf, nnx.state(factors), change)
+
+    def constrained(params: Any, batch: Batch) -> Any:
+        """The parameters after an update, where the cell bounds them."""
+        if experiment.cell is None or type(experiment.cell).constrain is Cell.constrain:
+            return params
+        bounded = network(params)
+        bounded.constrain(jax.tree.leaves(batch.inputs)[0].shape[1])
+        return nnx.state(bounded)
+
+    def of_penalty(params: Any, hyper: Hyper, batch: Batch) -> Any:
         """The gradient of the remedy's penalty."""
-        return jax.grad(lambda p: remedy.penalty(network(p), batch, lambda outputs: task.loss(outputs, batch)))(params)
+        remedy = part(experiment.remedy, "remedy", hyper)
+        return jax.grad(
+            lambda p: remedy.penalty(network(p), batch, lambda outputs: task.loss(outputs, batch).mean)
+        )(params)  # fmt: skip
 
-    def descend(params: Any, updates: int, key: Key, train_set: Any) -> Any:
+    def descend(params: Any, hyper: Hyper, updates: int, key: Key, arrays: Any) -> Any:
         """Some updates on the remedy's penalty alone, by an optimiser that begins anew."""
+        if source.streamed:
+            raise UserError("remedy draws batches of its own, which a streamed task does not have: take another remedy")
+        optimizer = part(experiment.optimizer, "optimizer", hyper).chain(training.updates)
 
         def body(n: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             params, state = carry
-            gradient = of_penalty(params, task.sample(jax.random.fold_in(key, n), training.batch, train_set))
-            change, state = optimizer.update(gradient, state, params)
+            gradient = of_penalty(params, hyper, source.draw(arrays, jax.random.fold_in(key, n), training.batch))
+            change, state = optimizer.update(gradient, state, params, value=jnp.zeros(()))
             return optax.apply_updates(params, change), state
 
         return lax.fori_loop(0, updates, body, (params, optimizer.init(params)))[0]
 
-    @jax.jit
-    def prepared(params: Any, key: Key, train_set: Any) -> Any:
-        return remedy.before_training(params, lambda p, updates: descend(p, updates, key, train_set))
-
-    def init(key: Key) -> MemberState:
-        params = nnx.state(new_network(experiment, jax.random.fold_in(key, 0)))
-        params = prepared(params, jax.random.fold_in(key, 2), train_set)
+    def init(key: Key, hyper: Hyper) -> MemberState:
+        params = nnx.state(new_network(experiment, jax.random.fold_in(key, 0), hyper))
+        remedy = part(experiment.remedy, "remedy", hyper)
+        params = remedy.before_training(
+            params, lambda p, n: descend(p, hyper, n, jax.random.fold_in(key, 2), source.arrays())
+        )
         never = jnp.asarray(NEVER, jnp.int32)
         return MemberState(
             key=jax.random.key_data(key),
+            hyper={name: jnp.asarray(value, jnp.result_type(float)) for name, value in hyper.items()},
             update=jnp.asarray(0, jnp.int32),
             params=params,
-            optimizer=optimizer.init(params),
+            optimizer=part(experiment.optimizer, "optimizer", hyper).chain(training.updates).init(params),
             best_params=params,
             best=jnp.asarray(sign * jnp.inf),
             best_at=never,
@@ -103,18 +134,25 @@ def make_program(experiment: Experiment) -> Program:
             diverged_at=never,
         )
 
-    def one_update(state: MemberState, data: Any) -> tuple[MemberState, Array]:
-        own = jax.random.wrap_key_data(state.key)
-        key, key_alone, key_dropout = (jax.random.fold_in(jax.random.fold_in(own, n), state.update) for n in (1, 3, 4))
-        params = remedy.before_update(
-            state.params, state.update, lambda p, updates: descend(p, updates, key_alone, data["train"])
+    def one_update(state: MemberState, arrays: Any, batch: Batch | None) -> tuple[MemberState, Array]:
+        hyper, member_key = state.hyper, jax.random.wrap_key_data(state.key)
+        optimizer = part(experiment.optimizer, "optimizer", hyper).chain(training.updates)
+        remedy = part(experiment.remedy, "remedy", hyper)
+        rate = hyper.get("model.dropout") if dropout else 0.0  # None: the model's own
+        key, key_alone, key_dropout = (
+            jax.random.fold_in(jax.random.fold_in(member_key, n), state.update) for n in (1, 3, 4)
         )
-        batch = task.sample(key, training.batch, data["train"])
-        loss, gradient = jax.value_and_grad(lambda p: task.loss(answers(p, batch, key_dropout), batch))(params)
-        gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, batch))
-        updates, optimizer_state = optimizer.update(gradient, state.optimizer, params)
-        params = optax.apply_updates(params, updates)
-        healthy = jnp.isfinite(loss) & jnp.isfinite(optax.tree.norm(gradient)) & (state.diverged_at == NEVER)
+        params = remedy.before_update(
+            state.params, state.update, lambda p, updates: descend(p, hyper, updates, key_alone, arrays)
+        )
+        batch = source.draw(arrays, key, training.batch) if batch is None else batch
+        loss, gradient = jax.value_and_grad(
+            lambda p: task.loss(answers(p, batch, key_dropout, rate), batch).mean
+        )(params)  # fmt: skip
+        gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, hyper, batch))
+        change, optimizer_state = optimizer.update(gradient, state.optimizer, params, value=loss)
+        params = constrained(optax.apply_updates(params, scaled(change)), batch)
+        healthy = jnp.isfinite(loss) & all_finite(gradient) & all_finite(params) & (state.diverged_at == NEVER)
         # A member that diverges keeps its last healthy parameters and stands still.
         params, optimizer_state = jax.tree.map(
             lambda new, old: jnp.where(healthy, new, old), (params, optimizer_state), (state.params, state.optimizer)
@@ -128,46 +166,47 @@ def make_program(experiment: Experiment) -> Program:
         )
         return state, loss
 
-    def advance(state: MemberState, data: Any) -> tuple[MemberState, dict[str, Array]]:
+    def evaluate(params: Any, chunks: Batch) -> Sums:
+        return over_chunks(lambda batch: task.measure(answers(params, batch), batch), chunks)
+
+    def outputs(params: Any, chunks: Batch) -> Any:
+        return lax.map(lambda batch: task.predictions(answers(params, batch), batch), chunks)
+
+    def advance(state: MemberState, data: Any, batches: Batch | None) -> tuple[MemberState, dict[str, Array]]:
         count = jnp.minimum(training.evaluate_every, training.updates - state.update)
 
-        def body(_: Array, carry: tuple[MemberState, Array]) -> tuple[MemberState, Array]:
+        def body(n: Array, carry: tuple[MemberState, Array]) -> tuple[MemberState, Array]:
             state, total = carry
-            state, loss = one_update(state, data)
+            batch = None if batches is None else jax.tree.map(lambda leaf: leaf[n], batches)
+            state, loss = one_update(state, data["train"], batch)
             return state, total + loss
 
         state, total = lax.fori_loop(0, count, body, (state, jnp.asarray(0.0)))
-        measured = task.metrics(answers(state.params, data["validation"]), data["validation"])
-        value = measured[task.metric]
-        better = sign * value < sign * state.best
-        solved = task.solved(value) & (state.solved_at == NEVER) & (state.diverged_at == NEVER)
-        state = state._replace(
+        measured = {name: sums.mean for name, sums in evaluate(state.params, data["validation"]).items()}
+        if task.metric in measured:
+            state = judged(state, measured[task.metric])
+        return state, {"train_loss": total / count} | measured
+
+    def judged(state: MemberState, value: Array) -> MemberState:
+        """The state after a validation result: the best so far is kept, and whether it counts as solved."""
+        healthy = state.diverged_at == NEVER
+        better = (sign * value < sign * state.best) & jnp.isfinite(value) & healthy
+        solved = task.solved(value) & (state.solved_at == NEVER) & healthy
+        return state._replace(
             best_params=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.params, state.best_params),
             best=jnp.where(better, value, state.best),
             best_at=jnp.where(better, state.update, state.best_at),
             solved_at=jnp.where(solved, state.update, state.solved_at),
         )
-        return state, {"train_loss": total / count} | measured
 
-    def advance_unless_stopped(state: MemberState, data: Any) -> tuple[MemberState, dict[str, Array]]:
-        """A member that has stopped measures NaN and stays as it is."""
-        shapes = jax.eval_shape(advance, state, data)[1]
+    def advance_unless_stopped(
+        state: MemberState, data: Any, batches: Batch | None = None
+    ) -> tuple[MemberState, dict[str, Array]]:
+        shapes = jax.eval_shape(advance, state, data, batches)[1]
         nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
-        return lax.cond(stopped(training, state), lambda: (state, nothing), lambda: advance(state, data))
+        return lax.cond(stopped(training, state), lambda: (state, nothing), lambda: advance(state, data, batches))
 
-    def test(params: Any, data: Any) -> dict[str, Array]:
-        return {
-            f"{split}_{name}": value
-            for split in ("validation", "test")
-            for name, value in task.metrics(answers(params, data[split]), data[split]).items()
-        }
-
-    evaluations = -(-training.updates // training.evaluate_every)
-
-    def train(key: Key, data: Any) -> tuple[MemberState, dict[str, Array]]:
-        return lax.scan(lambda state, _: advance_unless_stopped(state, data), init(key), length=evaluations)
-
-    return Program(init, advance_unless_stopped, test, train, network, data, evaluations)
+    return Program(init, advance_unless_stopped, evaluate, outputs, network, source)
 
 
 def stopped(training: Training, state: MemberState) -> Any:
@@ -176,6 +215,18 @@ def stopped(training: Training, state: MemberState) -> Any:
     return over | (state.solved_at != NEVER) if training.stop_when_solved else over
 
 
-def new_network(experiment: Experiment, key: Key) -> Network:
-    """The untrained network of an experiment."""
-    return Network(experiment.cell, experiment.model, experiment.shape, rngs=nnx.Rngs(params=key))
+def part(setting: Any, group: str, hyper: Hyper) -> Any:
+    """A part of an experiment with the hyper-parameters of a member in it."""
+    prefix = f"{group}."
+    return bound(setting, {path.removeprefix(prefix): v for path, v in hyper.items() if path.startswith(prefix)})
+
+
+def new_network(experiment: Experiment, key: Key, hyper: Hyper | None = None) -> Network:
+    """The untrained network of an experiment; hyper-parameters of the cell act here alone."""
+    cell = experiment.cell if experiment.cell is None else part(experiment.cell, "cell", hyper or {})
+    return experiment.model.build(cell, experiment.spec, nnx.Rngs(params=key))
+
+
+def all_finite(tree: Any) -> Array:
+    """Whether no number of a pytree is infinite or NaN."""
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))

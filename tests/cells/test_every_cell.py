@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from gru_lab import cells
-from gru_lab.commandline import configs
+from gru_lab.composition import configs
 
 INPUTS = 3
 FAST = {"xla_backend_optimization_level": 0}  # what is compiled here runs once

@@ -4,84 +4,93 @@ import dataclasses
 
 import pytest
 
-from gru_lab import cells, tasks
-from gru_lab.commandline import compose, configs
+from gru_lab import cells, models, recurrence, tasks
+from gru_lab.composition import compose, configs
+from gru_lab.models import count_parameters
 from gru_lab.training import optimizers, remedies
+from gru_lab.training.callbacks.diagnostics import Diagnostics
+from gru_lab.training.callbacks.wandb import Wandb
 
 PRESETS = sorted(path.relative_to(configs()).with_suffix("") for path in configs().rglob("*.yaml"))
+FAMILIES = {"cell": cells, "task": tasks, "method": recurrence, "optimizer": optimizers, "remedy": remedies}
+OPTIONS = [(group, name) for group, family in FAMILIES.items() for name in family.names()] + [("model", "recurrent")]
 
 
 def job(*arguments):
-    return compose("train", list(arguments))[1][0]
+    return compose("train", list(arguments))[0]
 
 
 @pytest.mark.parametrize("preset", [p for p in PRESETS if len(p.parts) > 1], ids=str)
 def test_every_preset_composes(preset):
     group, option = preset.parts[0], "/".join(preset.parts[1:])
-    assert job(f"{group}={option}").experiment.hash
+    assert job(f"{group}={option}").experiment.identity
 
 
 def test_presets_are_found():
     assert {"experiment/compare/adding", "debug/quick", "cell/lstm_peephole"} <= {str(preset) for preset in PRESETS}
 
 
-@pytest.mark.parametrize("name", cells.names())
-def test_every_cell_is_an_option_with_the_defaults_of_its_class(name):
-    assert job(f"cell={name}").experiment.cell == cells.create(name)
+@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=["=".join(each) for each in OPTIONS])
+def test_every_class_is_an_option_with_its_defaults(group, name):
+    family = {**FAMILIES, "model": models}[group]
+    assert getattr(job(f"{group}={name}").experiment, group) == family.create(name)
 
 
-@pytest.mark.parametrize("name", tasks.names())
-def test_every_task_is_an_option_with_the_defaults_of_its_class(name):
-    assert job(f"task={name}").experiment.task == tasks.create(name)
+def test_a_network_is_a_model_and_a_cell_in_one_word():
+    assert job("network=lstm").experiment == job("cell=lstm").experiment
+    assert job("network=lstm_chrono", "cell.hidden=3").experiment == job("cell=lstm_chrono", "cell.hidden=3").experiment
+    jobs = compose("train", ["-m", "network=rnn,irnn,gru"])
+    assert [j.experiment.network for j in jobs] == ["rnn", "rnn", "gru"]
+    assert len({j.experiment.identity for j in jobs}) == 3
 
 
-@pytest.mark.parametrize("name", optimizers.names())
-def test_every_optimizer_is_an_option_with_the_defaults_of_its_class(name):
-    assert job(f"optimizer={name}").experiment.optimizer == optimizers.create(name)
+def test_a_sweep_composes_every_pair_wherever_its_flag_stands():
+    for line in (["-m", "cell=rnn,gru", "task=adding,copy"], ["cell=rnn,gru", "-m", "task=adding,copy"]):
+        jobs = compose("train", [*line, "task.length=9"])
+        pairs = {(j.experiment.network, j.experiment.config["task"]["name"]) for j in jobs}
+        assert pairs == {("rnn", "adding"), ("rnn", "copy"), ("gru", "adding"), ("gru", "copy")}
+        assert all(j.experiment.task.length == 9 for j in jobs)
 
 
-@pytest.mark.parametrize("name", remedies.names())
-def test_every_remedy_is_an_option_and_none_leaves_the_configuration_as_it_was(name):
-    base, experiment = job().experiment, job(f"remedy={name}").experiment
-    assert experiment.remedy == remedies.create(name)
-    assert ("remedy" in experiment.config) == (experiment.hash != base.hash) == (name != "none")
+def test_callbacks_are_given_as_a_list_or_by_name():
+    gates = Diagnostics(names=("gates",))
+    assert job().callbacks == ()
+    assert job("callbacks=[wandb]").callbacks == (Wandb(),)
+    assert job("callbacks.diagnostics.names=[gates]").callbacks == (gates,)
+    assert job("callbacks={wandb:{mode:online},diagnostics:{names:[gates]}}").callbacks == (Wandb(mode="online"), gates)
+    assert job("callbacks=[{name:wandb,project:mine}]").callbacks == (Wandb(project="mine"),)
 
 
-def test_a_sweep_composes_every_pair():
-    jobs = compose("train", ["-m", "cell=rnn,gru", "task=adding,copy", "task.length=9"])[1]
-    pairs = {(j.experiment.config["cell"]["name"], j.experiment.config["task"]["name"]) for j in jobs}
-    assert pairs == {("rnn", "adding"), ("rnn", "copy"), ("gru", "adding"), ("gru", "copy")}
-    assert all(j.experiment.task.length == 9 for j in jobs)
-
-
-def test_the_folder_of_a_run_follows_its_settings_and_not_where_or_how_it_is_shown():
-    base = job().experiment.name
-    assert job("logger=wandb", "paths.runs=elsewhere", "sweep=other").experiment.name == base
-    assert job("population.placement=vmap").experiment.name == base
-    assert job("diagnostics=[gradient_flow,gates]").experiment.name == base
-    assert job("cell.hidden=65").experiment.name != base
-    assert job("optimizer.learning_rate=1").experiment == job("optimizer.learning_rate=1.0").experiment
+def test_axes_and_fields_that_were_asked_for_arrive():
+    ours = job(
+        "population.axes.optimizer.learning_rate=[1e-3,0.001,3e-3]", "population.seeds=2", "population.role=tune"
+    )
+    members = ours.experiment.members()
+    assert [(m.seed, m.hyper["optimizer.learning_rate"]) for m in members] == [
+        (0, 1e-3),
+        (1, 1e-3),
+        (0, 3e-3),
+        (1, 3e-3),
+    ]
+    assert {m.role for m in members} == {"tune"} and job("force=true").force and not job().force
 
 
 def test_compared_cells_have_equal_parameters():
-    from gru_lab.models import count_parameters
-
     for task in (path.name for path in PRESETS if path.parts[:2] == ("experiment", "compare")):
-        jobs = compose("train", ["-m", "cell=rnn,lstm,gru", f"experiment=compare/{task}"])[1]
-        counts = [
-            sum(count_parameters(j.experiment.cell, j.experiment.model, j.experiment.shape).values()) for j in jobs
-        ]
+        jobs = compose("train", ["-m", "cell=rnn,lstm,gru", f"experiment=compare/{task}"])
+        counts = [parameters(j.experiment) for j in jobs]
         assert max(counts) <= 1.02 * min(counts), f"{task}: {counts}"
         assert all(j.experiment.population.seeds >= 5 for j in jobs)
-        protocols = {dataclasses.replace(j.experiment, cell=cells.create("rnn")) for j in jobs}
+        protocols = {str(dataclasses.replace(j.experiment, cell=jobs[0].experiment.cell)) for j in jobs}
         assert len(protocols) == 1, "the cells of one task are trained by one protocol"
 
 
 def test_the_zoo_takes_every_cell_at_equal_parameters():
-    from gru_lab.models import count_parameters
-
-    jobs = compose("train", ["-m", "cell=glob(*)", "+experiment=zoo"])[1]
+    jobs = compose("train", ["-m", "cell=glob(*)", "experiment=zoo"])
     assert {j.experiment.config["cell"]["name"] for j in jobs} == set(cells.names())
     for experiment in (j.experiment for j in jobs):
-        count = sum(count_parameters(experiment.cell, experiment.model, experiment.shape).values())
-        assert abs(count - experiment.model.parameters) <= 0.02 * experiment.model.parameters
+        assert abs(parameters(experiment) - experiment.model.parameters) <= 0.02 * experiment.model.parameters
+
+
+def parameters(experiment):
+    return sum(count_parameters(experiment.model, experiment.cell, experiment.spec).values())

@@ -68,22 +68,21 @@ def test_digits_are_the_images_of_scikit_learn_split_without_overlap():
     from sklearn.datasets import load_digits
 
     pixels, labels = load_digits(return_X_y=True)
-    task = tasks.create("digits")
-    data = task.load()
+    source = tasks.create("digits").source()
+    sets = [source.holdout(split, 5) for split in ("train", "validation", "test")]
+    assert [part.inputs.shape for part in sets] == [(1197, 64, 1), (300, 64, 1), (300, 64, 1)]
     rows = [
-        (tuple(np.round(np.asarray(p) * 16)), int(n)) for images in data.values() for p, n in zip(*images, strict=True)
+        (tuple(np.round(np.asarray(image[:, 0]) * 16)), int(n))
+        for part in sets
+        for image, n in zip(part.inputs, part.targets, strict=True)
     ]
     assert sorted(rows) == sorted((tuple(p), int(n)) for p, n in zip(pixels, labels, strict=True))
-    assert {split: len(images.labels) for split, images in data.items()} == {
-        "train": 1197,
-        "validation": 300,
-        "test": 300,
-    }
-    assert task.holdout("test", 5, data).inputs.shape == (300, 64, 1)
 
 
 def test_permuted_digits_hold_the_same_grey_values_elsewhere():
-    plain, permuted = (tasks.create("digits", permuted=flag).load()["test"].pixels for flag in (False, True))
+    plain, permuted = (
+        tasks.create("digits", permuted=flag).source().holdout("test", 1).inputs for flag in (False, True)
+    )
     assert not np.array_equal(plain, permuted)
     np.testing.assert_array_equal(np.sort(plain, axis=1), np.sort(permuted, axis=1))
 

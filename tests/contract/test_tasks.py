@@ -6,34 +6,63 @@ import numpy as np
 import pytest
 
 from gru_lab import tasks
+from gru_lab.data import add, at_end, in_chunks, over_chunks, sequences
 
 ALL = tasks.names()
 
 
+def drawn(task, seed, size=8):
+    """A training batch, whatever kind of source the task has."""
+    source = task.source()
+    if source.streamed:
+        return jax.tree.map(lambda leaf: leaf[0], source.take(seed, 0, 1, size))
+    return jax.jit(source.draw, static_argnums=2)(source.arrays(), jax.random.key(seed), size)
+
+
+def held_out(task, split, size):
+    """The beginning of a fixed set, as arrays of JAX."""
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[:size]), task.source().holdout(split, size))
+
+
+def rows(batch):
+    """Every sequence of a batch as bytes."""
+    return [b"".join(np.asarray(leaf[n]).tobytes() for leaf in leaves) for n in range(sequences(batch))
+            if (leaves := jax.tree.leaves(batch.inputs))]  # fmt: skip
+
+
+def answers(task, batch):
+    """What a small causal network might answer: at padded steps too, where nothing may depend on it."""
+    leaves = [jnp.asarray(leaf, jnp.float32) for leaf in jax.tree.leaves(batch.inputs)]
+    xs = jnp.concatenate([leaf.reshape(*leaf.shape[:2], -1) for leaf in leaves], axis=-1)
+    weights = jax.random.normal(jax.random.key(5), (xs.shape[-1], task.outputs))
+    outputs = jnp.sin(jnp.cumsum(xs, axis=1) @ weights)
+    return outputs if task.readout == "every" else at_end(outputs, batch.lengths)
+
+
 @pytest.mark.parametrize("name", ALL)
-def test_sampling_is_jittable_and_follows_the_key(name):
+def test_batches_are_a_pure_function_of_the_key(name):
     task = tasks.create(name)
-    data = task.load()
-    sample = jax.jit(task.sample, static_argnums=1)
-    one, same, other = (sample(jax.random.key(seed), 8, data) for seed in (0, 0, 1))
-    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), one, same))
-    assert not bool((one.inputs == other.inputs).all())
+    first, same, other = (drawn(task, seed) for seed in (0, 0, 1))
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), first, same))
+    assert rows(first) != rows(other)
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_batches_have_the_shapes_that_the_task_declares(name):
     task = tasks.create(name)
-    batch = task.sample(jax.random.key(0), 8, task.load())
-    time = batch.inputs.shape[1]
+    batch = drawn(task, 0)
+    leaves = jax.tree.leaves(batch.inputs)
+    size, time = leaves[0].shape[:2]
+    assert size == 8 and all(leaf.shape[:2] == (size, time) for leaf in leaves)
     if task.symbols:
         assert jnp.issubdtype(batch.inputs.dtype, jnp.integer) and batch.inputs.ndim == 2
         assert batch.inputs.min() >= 0 and batch.inputs.max() < task.inputs
-    else:
-        assert batch.inputs.shape == (8, time, task.inputs)
-    steps = (time,) if task.readout == "every" else ()
-    classes = jnp.issubdtype(batch.targets.dtype, jnp.integer)
-    assert batch.targets.shape == (8, *steps) if classes else (8, *steps, task.outputs)
-    if classes:
+    elif len(leaves) == 1:
+        assert batch.inputs.shape == (size, time, task.inputs)
+    asked = (size, time) if task.readout == "every" else (size,)
+    assert task.weights(batch).shape == asked
+    assert batch.targets.shape == (asked if task.answer == "class" else (*asked, task.outputs))
+    if task.answer == "class":
         assert batch.targets.min() >= 0 and batch.targets.max() < task.outputs
     if batch.lengths is not None:
         assert batch.lengths.min() >= 1 and batch.lengths.max() <= time
@@ -42,24 +71,57 @@ def test_batches_have_the_shapes_that_the_task_declares(name):
 @pytest.mark.parametrize("name", ALL)
 def test_validation_and_test_sets_are_fixed_and_apart(name):
     task = tasks.create(name)
-    data = task.load()
-    one, again, test = (task.holdout(split, 16, data) for split in ("validation", "validation", "test"))
-    assert bool((one.inputs == again.inputs).all())
-    rows = {row.tobytes() for row in np.asarray(one.inputs)}
-    assert not rows & {row.tobytes() for row in np.asarray(test.inputs)}
+    first, again, test = (held_out(task, split, 16) for split in ("validation", "validation", "test"))
+    assert rows(first) == rows(again)
+    assert not set(rows(first)) & set(rows(test))
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_the_floor_is_not_solved_and_the_threshold_is(name):
     task = tasks.create(name)
-    assert task.solved(task.threshold) and not task.solved(task.floor)
-    assert task.metric in task.metrics(jnp.zeros(_outputs(task)), task.sample(jax.random.key(0), 4, task.load()))
+    if task.threshold is None:
+        assert not task.solved(0.0) and not task.solved(1.0)
+    else:
+        assert task.solved(task.threshold) and (task.floor is None or not task.solved(task.floor))
+    batch = held_out(task, "validation", 4)
+    measured = task.measure(answers(task, batch), batch)
+    assert "loss" in measured
+    if task.scored:
+        measured = task.score(task.predictions(answers(task, batch), batch), batch)
+    assert task.metric in measured
 
 
-def _outputs(task):
-    batch = task.sample(jax.random.key(0), 4, task.load())
-    return (
-        (*batch.targets.shape, task.outputs)
-        if jnp.issubdtype(batch.targets.dtype, jnp.integer)
-        else batch.targets.shape
+@pytest.mark.parametrize("name", ALL)
+def test_padded_chunked_weighted_evaluation_is_that_of_each_sequence_alone(name):
+    task = tasks.create(name)
+    batch = held_out(task, "validation", 7)
+    time = jax.tree.leaves(batch.inputs)[0].shape[1]
+    lengths = jnp.full(7, time) if batch.lengths is None else batch.lengths
+    counted = np.array([1, 1, 0, 1, 0.5, 1, 1])
+
+    def cut(leaf, n, per_step=True):
+        return leaf[n : n + 1, : lengths[n]] if per_step else leaf[n : n + 1]
+
+    every = task.readout == "every"
+    alone = []
+    for n in np.flatnonzero(counted):
+        inputs = jax.tree.map(lambda leaf, n=n: cut(leaf, n), batch.inputs)
+        sequence = batch._replace(inputs=inputs, targets=cut(batch.targets, n, every), lengths=None)
+        sums = task.measure(answers(task, sequence), sequence)
+        alone.append(jax.tree.map(lambda leaf, n=n: leaf * counted[n], sums))
+    expected = add(*alone)
+
+    def longer(leaf):
+        return jnp.pad(leaf, [(0, 0), (0, 5)] + [(0, 0)] * (leaf.ndim - 2), constant_values=1)
+
+    targets = longer(batch.targets) if every else batch.targets
+    weights = task.weights(batch) * counted.reshape(-1, *[1] * every)
+    padded = batch._replace(
+        inputs=jax.tree.map(longer, batch.inputs),
+        targets=targets,
+        lengths=lengths,
+        weights=longer(weights) if every else weights,  # the padding's weight of 1 must not count
     )
+    chunks = in_chunks(padded, 3, task.weights(padded))
+    found = jax.jit(lambda chunks: over_chunks(lambda part: task.measure(answers(task, part), part), chunks))(chunks)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected)

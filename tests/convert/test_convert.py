@@ -126,12 +126,12 @@ def refused(arrays, message, framework="torch", **options):
 
 def test_wrong_names_shapes_and_dtypes_are_named():
     good = convert.get("torch").dump(drawn())
-    refused(good | {"weight_ih_l0": good["weight_ih_l0"][:, :, None]}, "no matrix|shape")
+    refused(good | {"weight_ih_l0": good["weight_ih_l0"][:, :, None]}, "not a matrix|shape")
     refused(good | {"bias_hh_l0": good["bias_hh_l0"][:-1]}, r"bias_hh_l0 have shape \(11,\): they must have \(12,\)")
     refused(good | {"weight_hh_l0": good["weight_hh_l0"][:-1]}, r"weight_hh_l0 have shape \(11, 4\).*\(12, 4\)")
     refused(good | {"weight_hh_l0": good["weight_hh_l0"].astype(int)}, "dtypes|floating-point")
     refused({n: a.astype(int) for n, a in good.items()}, "are int64: they must be floating-point")
-    refused(good | {"head.weight": np.zeros((1, 4))}, "hold head.weight, which is no weight")
+    refused(good | {"head.weight": np.zeros((1, 4))}, "hold head.weight, which is not a weight")
     refused({n: a for n, a in good.items() if n != "bias_hh_l0"}, "lack bias_hh")
     refused({n: a for n, a in good.items() if "hh" not in n}, "lack weight_hh")
     refused(good, "no weights begin with 'rnn.'", prefix="rnn.")
@@ -144,7 +144,7 @@ def test_wrong_names_shapes_and_dtypes_are_named():
     refused({n: a for n, a in ours.items() if "U_z" not in n}, "lack layer_0/forward/U_z", framework="gru_lab")
     refused(ours | {"layer_0/forward/b_z": np.zeros(3)}, r"\(3,\): they must be floats \(4,\)", framework="gru_lab")
     refused(ours | {"layer_0/forward/b_q": np.zeros(3)}, "b_q, which a gru does not have", framework="gru_lab")
-    refused({**ours, "cell.json": np.frombuffer(b"{", np.uint8)}, "no description", framework="gru_lab")
+    refused({**ours, "cell.json": np.frombuffer(b"{", np.uint8)}, "not a description", framework="gru_lab")
 
 
 def test_a_layer_without_biases_has_zeros():

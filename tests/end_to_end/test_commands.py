@@ -1,192 +1,142 @@
-"""The real commands, from the shell to the table."""
+"""The real commands, from the shell to the records."""
 
-import dataclasses
-import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
+from tiny import CELL, ROOT, contents, experiment, numbers, run
 
-from gru_lab import Experiment, cells, run, tasks
-from gru_lab.runs import Record
-from gru_lab.runs.folder import read_metrics
-from gru_lab.training import Population, Training, optimizers
+from gru_lab import cells, tasks
+from gru_lab.commandline import HELP
+from gru_lab.composition import compose
+from gru_lab.runs import Record, find_records
+from gru_lab.training import optimizers
 
-ROOT = Path(__file__).parents[2]
-TINY = ["training.updates=20", "training.evaluate_every=10", "training.batch=4", "training.validation=16"]
-TINY += ["training.test=16", "population.seeds=2", "cell.hidden=4", "task.length=10"]
-
-CELL = '''
-from dataclasses import dataclass
-import jax.numpy as jnp
-from gru_lab.cells import Cell
-
-@dataclass(frozen=True)
-class Leaky(Cell):
-    """h' = (1 - a) h + a tanh(x W + h U)"""
-    rate: float = 0.5
-
-    def init(self, key, inputs):
-        return {"W": jnp.ones((inputs, self.hidden)) / 9, "U": jnp.eye(self.hidden)}
-
-    def step(self, params, h, x):
-        return (1 - self.rate) * h + self.rate * jnp.tanh(x @ params["W"] + h @ params["U"])
-'''
+TINY = ["training.updates=4", "training.evaluate_every=2", "training.batch=4", "training.validation=8"]
+TINY += ["training.test=8", "training.chunk=8", "population.seeds=2", "cell.hidden=3", "task.length=4"]
+LONG = ["cell=gru", *TINY, "training.updates=3000", "training.evaluate_every=20", "training.stop_when_solved=false"]
 
 
-def command(*arguments, folder, script="experiments/train.py"):
+def start(*arguments, folder, script="experiments/train.py"):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment,
-        check=False,
+    line = [sys.executable, str(ROOT / script), *arguments]
+    return subprocess.Popen(
+        line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment
     )
 
 
-def numbers(record):
-    """What a record holds, without what the clock and the machine decide."""
-    members = [dataclasses.replace(member, seconds_per_update=None) for member in record.members]
-    return dataclasses.replace(record, members=tuple(members), compile_seconds=None, device="", folder=None)
+def command(*arguments, folder):
+    """Standard output of a command that succeeds and says nothing else."""
+    process = start(*arguments, folder=folder)
+    out, errors = process.communicate()
+    assert process.returncode == 0 and errors == "", errors
+    return out
 
 
-def test_a_sweep_ends_in_a_table_and_is_not_trained_again(tmp_path):
-    (tmp_path / "my_module.py").write_text(CELL)
-    sweep = ["-m", "cell=rnn,gru,my_module:Leaky", "task=adding,copy", "sweep=tiny", *TINY]
-    done = command(*sweep, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 6 and done.stderr == ""
-    records = sorted((tmp_path / "runs" / "tiny").glob("*/record.json"))
+def test_a_sweep_with_a_cell_from_elsewhere_ends_in_records_and_is_not_trained_again(tmp_path):
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "my_cells.py").write_text(CELL)
+    sweep = ["-m", "network=rnn,gru,theirs/my_cells.py:Minimal", "task=adding", "sweep=tiny", *TINY]
+    lines = command(*sweep, folder=tmp_path).splitlines()
+    assert [line.split(" on ")[0] for line in lines] == ["[1/3] rnn", "[2/3] gru", "[3/3] my_cells:Minimal"]
+    records = {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("record.json")}
     assert len(records) == 6
-    written = [(path.stat().st_mtime_ns, path.read_text()) for path in records]
-
-    again = command(*sweep, folder=tmp_path)
-    assert again.stdout == done.stdout
-    assert written == [(path.stat().st_mtime_ns, path.read_text()) for path in records]
-
-    table = command("runs/tiny", folder=tmp_path, script="scripts/table.py")
-    assert table.returncode == 0, table.stderr
-    report = tmp_path / "runs" / "tiny" / "report"
-    text = (report / "table.md").read_text()
-    for word in ("rnn", "gru", "Leaky", "adding", "copy", "0/2"):
-        assert word in text, f"{word} is not in the table:\n{text}"
-    assert {path.suffix for path in report.iterdir()} == {".md", ".csv", ".tex", ".png", ".pdf"}
+    again = command(*sweep, folder=tmp_path).splitlines()
+    assert all(" 2 kept, trained on " in line for line in again)
+    assert [re.sub(r", 2 kept, trained on [\d-]+", "", line) for line in again] == lines
+    assert records == {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in tmp_path.rglob("record.json")}
 
 
-def test_a_killed_run_goes_on_to_the_same_numbers(tmp_path):
-    arguments = ["cell=gru", *TINY, "training.updates=2000", "training.evaluate_every=20", "task.length=20"]
-    arguments += ["training.stop_when_solved=false"]
-    straight = command(*arguments, "sweep=straight", folder=tmp_path)
-    assert straight.returncode == 0, straight.stderr
-    killed = subprocess.Popen(
-        [sys.executable, str(ROOT / "experiments" / "train.py"), *arguments, "sweep=killed"],
-        cwd=tmp_path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    deadline = time.time() + 120
-    while not (found := list((tmp_path / "runs" / "killed").glob("*/checkpoint.safetensors"))):
-        assert killed.poll() is None and time.time() < deadline, "the run ended before it could be killed"
+def test_a_killed_run_goes_on_to_the_same_bytes_and_two_at_once_do_the_work_once(tmp_path):
+    command(*LONG, "sweep=straight", folder=tmp_path)
+    killed = start(*LONG, "sweep=killed", "callbacks.checkpoint.seconds=0", folder=tmp_path)
+    deadline = time.monotonic() + 120
+    while len(found := list((tmp_path / "runs" / "killed").rglob("checkpoint.safetensors"))) < 2:
+        assert killed.poll() is None and time.monotonic() < deadline, "the run ended before it could be killed"
         time.sleep(0.01)
     killed.send_signal(signal.SIGKILL)
-    killed.wait()
-    folder = found[0].parent
-    assert not (folder / "record.json").exists(), "the run ended before it could be killed"
-    with (folder / "metrics.jsonl").open("a") as file:
+    killed.communicate()
+    assert not list((tmp_path / "runs" / "killed").rglob("record.json")), "the run ended before it could be killed"
+    with (found[0].parent / "metrics.jsonl").open("a") as file:
         file.write('{"update": 99')  # as if it had been killed in the middle of a line
 
-    resumed = command(*arguments, "sweep=killed", folder=tmp_path)
-    assert resumed.returncode == 0, resumed.stderr
-    one, other = (next((tmp_path / "runs" / sweep).glob("*/record.json")) for sweep in ("straight", "killed"))
-    assert numbers(Record.load(one)) == numbers(Record.load(other))
-    for name in ("metrics.jsonl", "gradient_flow.json", "config.yaml"):
-        assert (one.parent / name).read_text() == (other.parent / name).read_text(), name
-    assert len(read_metrics(one.parent / "metrics.jsonl")[0]) == 100
+    both = [start(*LONG, "sweep=killed", folder=tmp_path) for _ in range(2)]
+    said = [process.communicate() for process in both]
+    assert [process.returncode for process in both] == [0, 0] and {errors for _, errors in said} == {""}
+    kept = [" 2 kept, " in out for out, _ in said]
+    assert sorted(kept) == [False, True], "one of them trained, and the other one found it done"
+    waited = said[kept.index(True)][0]
+    assert "waiting for process " in waited or waited.count("\n") == 1
+    straight, other = (next((tmp_path / "runs" / sweep).glob("gru-*")) for sweep in ("straight", "killed"))
+    assert contents(straight) == contents(other)
 
 
 def test_plain_python_equals_the_command_line(tmp_path):
-    done = command("cell=lstm", "task=temporal_order", "optimizer=rmsprop", *TINY, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    training = Training(updates=20, evaluate_every=10, batch=4, validation=16, test=16)
-    experiment = Experiment(
-        cells.create("lstm", hidden=4),
+    command("cell=lstm", "task=temporal_order", "optimizer=rmsprop", *TINY, "task.length=10", folder=tmp_path)
+    ours = experiment(
+        cells.create("lstm", hidden=3),
         tasks.create("temporal_order", length=10),
         optimizer=optimizers.create("rmsprop"),
-        training=training,
-        population=Population(seeds=2),
+        placement="devices",
     )
-    ours = run(experiment, tmp_path / "python")
-    theirs = Record.load(tmp_path / "runs" / "default" / experiment.name / "record.json")
-    assert numbers(ours) == numbers(theirs)
+    for record in run(ours, tmp_path / "python").records:
+        theirs = tmp_path / "runs" / "default" / ours.name / "members" / record.member.name / "record.json"
+        assert numbers(record) == numbers(Record.load(theirs))
 
 
 def test_the_record_holds_what_it_promises(tmp_path):
-    done = command("debug=quick", "cell=gru", "cell.hidden=4", "task.length=10", folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    record = json.loads(next((tmp_path / "runs" / "debug").glob("*/record.json")).read_text())
-    assert {"schema", "cell", "task", "config_hash", "parameters", "hidden", "status", "versions", "device"} <= set(
-        record
-    )
-    assert {"python", "jax", "flax"} <= set(record["versions"])
-    for member in record["members"]:
-        assert {"seed", "solved_at", "seconds_per_update"} <= set(member)
-        assert set(member["metrics"]) == {"validation", "test"} and member["seconds_per_update"] > 0
-
-
-def test_weights_and_biases_offline(tmp_path):
-    done = command("logger=wandb", *TINY, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    (folder,) = (tmp_path / "runs" / "default").glob("gru-adding-*")
-    assert list((folder / "wandb").glob("offline-run-*/run-*.wandb")), "W&B wrote nothing"
-
-
-def test_a_broken_run_is_named_and_left_out_of_the_table(tmp_path):
-    assert command("-m", "cell=rnn,gru,lstm", *TINY, folder=tmp_path).returncode == 0
-    rnn, gru = (next((tmp_path / "runs" / "default").glob(f"{cell}-*")) for cell in ("rnn", "gru"))
-    metrics = rnn / "metrics.jsonl"
-    metrics.write_text(metrics.read_text()[:-10])
-    (gru / "record.json").unlink()
-    table = command("runs/default", folder=tmp_path, script="scripts/table.py")
-    assert table.returncode == 2 and "Traceback" not in table.stderr
-    assert f"{rnn.name}/metrics.jsonl is truncated" in table.stderr.replace("\n", " ")
-    assert f"{gru.name} holds no record.json" in table.stderr.replace("\n", " ")
-    assert "lstm" in (tmp_path / "runs" / "default" / "report" / "table.md").read_text()
-
-
-def test_compare_ends_in_a_report_and_trains_nothing_twice(tmp_path):
-    options = ["--cells", "gru", "--tasks", "adding", "--seeds", "1"]
-    done = command(*options, folder=tmp_path, script="scripts/compare.py")
-    assert done.returncode == 0, done.stderr
-    (record,) = (tmp_path / "runs" / "compare").glob("*/record.json")
-    assert Record.load(record).solved == 1
-    assert (tmp_path / "runs" / "compare" / "report" / "gradient_flow_adding.png").exists()
-    written = record.stat().st_mtime_ns
-    assert command(*options, folder=tmp_path, script="scripts/compare.py").returncode == 0
-    assert record.stat().st_mtime_ns == written
-    wrong = command("--cells", "gruu", folder=tmp_path, script="scripts/compare.py")
-    assert wrong.returncode == 2 and len(wrong.stderr.splitlines()) == 1 and "Did you mean 'gru'?" in wrong.stderr
+    command("debug=quick", "cell=gru", "cell.hidden=4", "task.length=10", folder=tmp_path)
+    found = find_records([tmp_path / "runs" / "debug"])
+    (group,) = found.groups
+    assert found.broken == () and len(group.members) == 2
+    for record in group.members:
+        assert {"python", "jax", "jaxlib", "flax", "optax", "gru-lab"} <= set(record.versions)
+        assert record.device.startswith("cpu, ") and record.device.endswith(" in use")
+        assert set(record.metrics) == {"validation", "test"} and record.seconds_per_update > 0
+        assert re.fullmatch(r"20\d\d-\d\d-\d\dT.*", record.timing["finished"])
+        assert record.timing["compile_seconds"] > 0 and record.layout["chunk"] == 32
+        assert record.parameters == sum(record.parameters_by_part.values())
+        assert record.folder.parents[1].name == f"gru-adding-{record.identity}"
 
 
 def test_help_lists_groups_and_examples_and_is_quick(tmp_path):
     started = time.perf_counter()
-    done = command("--help", folder=tmp_path)
-    seconds = time.perf_counter() - started
-    assert done.returncode == 0 and seconds < 10
-    for word in ("cell", "task", "optimizer", "population.seeds=10", "cell=my_module:MyCell", "compare/adding"):
-        assert word in done.stdout
+    said = command("--help", folder=tmp_path)
+    assert time.perf_counter() - started < 10
+    for word in (
+        "cell",
+        "task",
+        "optimizer",
+        "population.seeds=10",
+        "cell=path/to/my_cells.py:MyCell",
+        "compare/adding",
+    ):
+        assert word in said
     for name in (*cells.names(), *tasks.names()):
-        assert re.search(rf"\b{name}\b", done.stdout), name
+        assert re.search(rf"\b{name}\b", said), name
+
+
+def test_every_example_of_the_help_is_a_command_line(tmp_path):
+    lines = [line.strip() for line in HELP.partition("Examples")[2].splitlines() if "=" in line]
+    assert len(lines) > 15
+    for line in lines:
+        example = re.split(r"\s{3,}", line)[0]
+        if "..." in example or "hydra/launcher" in example or "/data/runs" in example:
+            continue
+        assert compose("train", [*shlex.split(example), f"paths.runs={tmp_path}"]), example
 
 
 @pytest.mark.slow
 def test_joblib_runs_the_jobs_of_a_sweep_in_processes(tmp_path):
-    done = command("-m", "cell=rnn,gru", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *TINY, folder=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert len(list((tmp_path / "runs" / "default").glob("*/record.json"))) == 2
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "my_cells.py").write_text(CELL)
+    line = ["-m", "cell=rnn,theirs/my_cells.py:Minimal", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", *TINY]
+    process = start(*line, folder=tmp_path)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors
+    assert len(find_records([tmp_path / "runs"]).groups) == 2

@@ -1,93 +1,115 @@
-"""Runs made by hand: real folders with real records, whose numbers a test knows because it chose them."""
+"""Groups made by hand: real folders with real records, whose numbers a test knows because it chose them."""
 
 import hashlib
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gru_lab.runs import Member, Record, RunFolder
+from gru_lab.runs import Found, Group, Member, MemberFolder, Record, RunFolder, find_records, grouped
+from gru_lab.runs.log import Log
+from gru_lab.runs.store import measurement_line
 
 PARAMETERS = {"rnn": 1000, "lstm": 4000, "gru": 3000}
+Value = float | None
 
 
-def write_run(
+def write_group(
     folder: Path,
-    cell: str = "gru",
+    network: str = "gru",
     task: str = "adding",
-    losses: list[float | None] | None = None,
+    losses: Sequence[Value] = (0.1, 0.2, 0.3),
     *,
-    curves: list[list[float | None]] | None = None,
-    gradients: dict[str, Any] | None = None,
+    curves: Sequence[Sequence[Value]] | None = None,
+    measured: Sequence[tuple[int, str, str, Mapping[str, Any]]] = (),
+    cell: str | None = "",
     better: str = "lower",
     metric: str = "loss",
-    floor: float = 0.167,
-    threshold: float = 0.01,
+    floor: float | None = 0.167,
+    threshold: float | None = 0.01,
     every: int = 100,
-    hidden: int = 16,
+    hidden: int | None = 16,
     seconds: float | None = None,
+    hyper: dict[str, float] | None = None,
+    seeds: Sequence[int] | None = None,
+    sources: dict[str, str] | None = None,
+    cell_fields: dict[str, Any] | None = None,
+    task_fields: dict[str, Any] | None = None,
     device: str = "a CPU",
     **config: dict[str, Any],
-) -> Record:
-    """One finished run: `losses` are the members' test results (None: diverged), `curves` [evaluation][member]."""
-    losses = [0.1, 0.2, 0.3] if losses is None else losses
+) -> Group:
+    """One finished run.
+
+    Args:
+        folder: of the run.
+        network, task: their names.
+        losses: the members' test results (None: diverged).
+        curves: the validation metric, [evaluation][member].
+        measured: (update, when, diagnostic, values with the members first).
+        config: further parts of the configuration.
+    """
     curves = [[0.2] * len(losses), list(losses)] if curves is None else curves
-    whole = {
-        "cell": {"name": cell, "hidden": hidden} | config.pop("cell_fields", {}),
-        "task": {"name": task, "length": 100} | config.pop("task_fields", {}),
-        "optimizer": {"learning_rate": 0.001},
+    cell = network if cell == "" else cell
+    whole: dict[str, Any] = {
+        "model": {"name": "recurrent" if cell else network},
+        "cell": None if cell is None else {"name": cell, "hidden": hidden} | (cell_fields or {}),
+        "task": {"name": task, "length": 100} | (task_fields or {}),
+        "optimizer": {"name": "adam", "learning_rate": 0.001},
         **config,
     }
-    better_than = (lambda a: a < threshold) if better == "lower" else (lambda a: a > threshold)
-    members = tuple(
-        Member(
-            seed=seed,
-            status="diverged" if loss is None else "finished",
-            solved_at=every * len(curves) if loss is not None and better_than(loss) else None,
-            diverged_at=every if loss is None else None,
+    sources = sources or {}
+    identity = hashlib.sha256(json.dumps([whole, sources]).encode()).hexdigest()[:16]
+    run = RunFolder.open(folder, whole | {"identity": identity})
+    for place, loss in enumerate(losses):
+        member = Member(seed=seeds[place] if seeds else place, hyper=hyper or {})
+        kept: MemberFolder = run.member(member)
+        kept.path.mkdir(parents=True)
+        log = Log(kept.metrics)
+        for number, values in enumerate(curves, 1):
+            line = {"update": number * every, "train": {"loss": values[place]}}
+            log.append(line | {"validation": {metric: values[place]}})
+        for update, when, name, values in measured:
+            of_member = {key: array[place] for key, array in values.items()}
+            Log(kept.measurement(name)).append(measurement_line(update, when, of_member))
+        good = loss is not None and threshold is not None and (loss < threshold) == (better == "lower")
+        Record(
+            identity=identity, member=member, network=network, model=whole["model"]["name"], cell=cell, task=task,
+            status="diverged" if loss is None else "finished", updates=every * len(curves),
+            solved_at=every * len(curves) if good else None, diverged_at=every if loss is None else None,
             best_at=None if loss is None else every,
-            updates=every * len(curves),
             metrics={} if loss is None else {"validation": {metric: loss}, "test": {metric: loss}},
-            seconds_per_update=seconds if seconds else PARAMETERS.get(cell, 2000) * 1e-6,
-        )
-        for seed, loss in enumerate(losses)
-    )
-    run = RunFolder.open(folder, whole)
-    for number, values in enumerate(curves, 1):
-        line = {"update": number * every, "train": {"loss": values}, "validation": {metric: values}}
-        run.append_metrics(line)
-    if gradients:
-        run.save_json("gradient_flow.json", gradients)
-    record = Record(
-        cell=cell,
-        task=task,
-        config_hash=hashlib.sha256(json.dumps(whole).encode()).hexdigest()[:16],
-        config=whole,
-        status="diverged" if all(loss is None for loss in losses) else "finished",
-        hidden=hidden,
-        parameters=PARAMETERS.get(cell, 2000),
-        parameters_by_part={"cell": PARAMETERS.get(cell, 2000)},
-        metric=metric,
-        better=better,  # pyright: ignore[reportArgumentType]
-        floor=floor,
-        threshold=threshold,
-        members=members,
-        versions={"jax": "0.10.2"},
-        device=device,
-    )
-    run.save_record(record)
-    return Record.load(folder / "record.json")
+            metric=metric, better=better,  # pyright: ignore[reportArgumentType]
+            floor=floor, threshold=threshold, hidden=hidden, parameters=PARAMETERS.get(network, 2000),
+            parameters_by_part={"network": PARAMETERS.get(network, 2000)}, config=whole, sources=sources,
+            layout={"files": {name: log.mark for name, log in kept.logs().items()}},
+            versions={"jax": "0.10.2"}, device=device,
+            timing={"seconds_per_update": seconds or PARAMETERS.get(network, 2000) * 1e-6},
+        ).save(kept.path / "record.json")  # fmt: skip
+    [group] = grouped(run.member(name).record_checked() for name in run.members())
+    return group
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., Record]:
-    """`run(cell, task, losses, ...)`: the record of a run in a folder of its own under `tmp_path/runs`."""
-    made = []
+def run(tmp_path: Path) -> Callable[..., Group]:
+    """`run(network, task, losses, ...)`: the group of a run in a folder of its own under `tmp_path/runs`."""
+    numbers = itertools.count()
+    return lambda *args, **kwargs: write_group(tmp_path / "runs" / str(next(numbers)), *args, **kwargs)
 
-    def make(*args: Any, **kwargs: Any) -> Record:
-        made.append(write_run(tmp_path / "runs" / str(len(made)), *args, **kwargs))
-        return made[-1]
 
-    return make
+@pytest.fixture
+def found(tmp_path: Path) -> Callable[[], Found]:
+    """`found()`: what `find_records` gives of all runs that were made."""
+    return lambda: find_records([tmp_path / "runs"])
+
+
+def flow(initial: float, trained: float, members: int = 3, lags: int = 50) -> list[tuple[int, str, str, Any]]:
+    """What gradients measure that fall by a rate with every lag, before and after training."""
+
+    def values(rate: float) -> dict[str, Any]:
+        norm = [[0.5 * rate**lag * (1 + i / 10) for lag in range(lags)] for i in range(members)]
+        return {"norm": norm, "horizon": [float(lags)] * members, "decay_rate": [rate - 1] * members}
+
+    return [(0, "initial", "gradient_flow", values(initial)), (200, "trained", "gradient_flow", values(trained))]

@@ -1,16 +1,20 @@
+"""Curves, panels, ladder and film: what they show of groups, read back from the axes."""
+
+import io
 import math
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import flow
+from PIL import Image
 
-from gru_lab import reports
+from gru_lab.errors import UserError
 from gru_lab.reports import curves, gradient_flow, panels
+from gru_lab.reports.film import Reel, film, reel
+from gru_lab.reports.ladder import climbs, horizon, ladder
 from gru_lab.reports.style import DASHES, KNOWN, looks, palette
-from gru_lab.schema import UserError
 
-LAGS = list(range(50))
+LAGS = 50
 
 
 @pytest.fixture
@@ -22,21 +26,20 @@ def drawn(monkeypatch):
     return pages
 
 
-def decay(rate: float, members: int = 3) -> list[list[float]]:
-    return [[0.5 * rate**lag for lag in LAGS] for _ in range(members)]
-
-
-def draw(function, *records):
-    return function("adding", {record.cell: record for record in records}, palette(r.cell for r in records))
+def draw(function, *groups):
+    networks = {group.shared.network: group for group in groups}
+    return function("adding", networks, palette(networks))
 
 
 def test_a_solved_member_keeps_its_value_and_a_diverged_one_has_none(run):
-    values = [[0.1, 0.1, 0.1], [0.005, 0.2, 9.0], [None, 0.3, None], [None, 0.4, None]]
-    updates, found = curves.curves(run(losses=[0.005, 0.4, None], curves=values))
-    assert updates.tolist() == [100, 200, 300, 400]
-    assert found[:, 0].tolist() == [0.1, 0.005, 0.005, 0.005]
-    assert found[:, 1].tolist() == [0.1, 0.2, 0.3, 0.4]
-    assert found[:2, 2].tolist() == [0.1, 9.0] and np.isnan(found[2:, 2]).all()
+    group = run(losses=[0.005, 0.4, None], curves=[[0.1, 0.1, 0.1], [0.005, 0.2, 9.0], [0.005, 0.3, None]])
+    lines = (group.members[0].folder / "metrics.jsonl").read_text().splitlines()
+    (group.members[0].folder / "metrics.jsonl").write_text("\n".join(lines[:2]) + "\n")  # it stopped when solved
+    updates, values = curves.curves(group)
+    assert updates.tolist() == [100, 200, 300]
+    assert values[:, 0].tolist() == [0.1, 0.005, 0.005]
+    assert values[:, 1].tolist() == [0.1, 0.2, 0.3]
+    assert values[:2, 2].tolist() == [0.1, 9.0] and math.isnan(values[2, 2])
 
 
 def test_learning_curves_show_the_floor_and_the_threshold_on_a_log_axis(run, drawn):
@@ -57,16 +60,19 @@ def test_the_bold_line_counts_a_diverged_member_as_the_worst(run, drawn):
     assert math.isnan(bold.get_ydata()[2]), "two of three have diverged: there is no median left to draw"
 
 
-def test_accuracy_gets_a_linear_axis(run, drawn):
-    draw(curves.learning_curves, run("gru", losses=[0.9], metric="accuracy", better="higher", curves=[[0.01], [0.9]]))
+def test_accuracy_gets_a_linear_axis_and_a_task_without_floor_no_line(run, drawn):
+    accuracy = {"metric": "accuracy", "better": "higher", "floor": None, "threshold": None}
+    draw(curves.learning_curves, run("gru", losses=[0.9], curves=[[0.01], [0.9]], **accuracy))
     assert drawn[0].axes[0].get_yscale() == "linear"
+    assert [text.get_text() for text in drawn[0].legends[0].get_texts()] == ["gru"]
 
 
 def test_gradients_that_vanish_altogether_stay_on_the_axis(run, drawn):
-    gone = [[0.5 if lag == 0 else 0.0 for lag in LAGS]] * 3
-    rnn = run("rnn", gradients={"lags": LAGS, "initial": decay(0.1), "trained": gone})
-    trained = [*decay(1.0, 2), [None] * len(LAGS)]  # a member that diverged
-    gru = run("gru", gradients={"lags": LAGS, "initial": decay(0.9), "trained": trained})
+    gone = [[0.5] + [0.0] * (LAGS - 1)] * 3
+    rnn = run("rnn", measured=[flow(0.1, 1.0)[0], (200, "trained", "gradient_flow", {"norm": gone})][:1])
+    diverged = [[0.5] * LAGS, [0.5] * LAGS, [math.nan] * LAGS]
+    gru = run("gru", measured=[(0, "initial", "gradient_flow", {"norm": gone}),
+                               (200, "trained", "gradient_flow", {"norm": diverged})])  # fmt: skip
     draw(gradient_flow.gradient_flow_figure, rnn, gru)
     for axes in drawn[0].axes:
         assert axes.get_yscale() == "log"
@@ -75,55 +81,78 @@ def test_gradients_that_vanish_altogether_stay_on_the_axis(run, drawn):
         for line in axes.lines:
             ys = np.asarray(line.get_ydata())
             assert np.isfinite(ys).all() and (ys >= bottom).all()
-    drawn_gru = drawn[0].axes[1].lines[-1].get_ydata()
-    assert np.asarray(drawn_gru) == pytest.approx(0.5), "the median is over the members that did not diverge"
+    trained = drawn[0].axes[1].lines[-1].get_ydata()
+    assert np.asarray(trained) == pytest.approx(0.5), "the median is over the members that did not diverge"
 
 
-def test_runs_without_gradients_make_no_figure(run, drawn):
+def test_nothing_measured_makes_no_figure(run, drawn):
     assert draw(gradient_flow.gradient_flow_figure, run("gru")) == {}
     assert draw(curves.learning_curves, run("gru", losses=[None], curves=[[None]])) == {}
     assert drawn == []
 
 
-def test_a_truncated_gradient_file_is_a_broken_run(run):
-    good, bad = run("rnn"), run("gru", gradients={"lags": LAGS, "initial": decay(0.9), "trained": decay(0.9)})
-    file = bad.folder / "gradient_flow.json"
-    file.write_text(file.read_text()[:-40])
-    with pytest.raises(UserError, match=r"gradient_flow\.json cannot be read"):
-        gradient_flow.gradient_flow(bad)
-    report = reports.make([good, bad])
-    assert len(report.broken) == 1 and report.table.columns == ("rnn",)
-
-
-def test_metrics_of_other_members_than_the_records_are_a_broken_run(run):
-    good, bad = run("rnn"), run("gru", losses=[0.1, 0.2], curves=[[0.1, 0.2, 0.3]])
-    assert [str(bad.folder) in sentence for sentence in reports.make([good, bad]).broken] == [True]
-
-
-def test_a_cell_has_one_colour_in_every_report():
+def test_a_network_looks_the_same_in_every_report_and_unlike_the_others_even_in_grey():
     alone, among = palette(["mgu"]), palette(["gru", "rnn", "mgu", "zzz"])
     assert alone["mgu"] == among["mgu"]
-    assert {cell: colour for cell, (colour, _) in among.items() if cell in KNOWN} == KNOWN
     many = [f"cell{i}" for i in range(12)]
-    assert len(set(palette(many).values())) == len(many) + len(KNOWN), "two cells look alike"
+    assert len(set(palette(many).values())) == len(many) + len(KNOWN), "two networks look alike"
+    few = palette(["mgu", "lem", "ran", "transformer"])
+    assert len({dash for _, dash in few.values()}) == len(few), "two networks look alike in grey"
     first, second = looks(["gru", "gru"], palette([]))
     assert first["color"] == second["color"] and (first["linestyle"], second["linestyle"]) == DASHES[:2]
 
 
-@pytest.mark.parametrize("cells", [["gru"], ["rnn", "lstm", "gru", "a:My", "mgu", "ligru", "ugrnn", "peephole_lstm"]])
-def test_a_report_has_all_files_and_the_same_bytes_every_time(run, cells):
-    flow = {"lags": LAGS, "initial": decay(0.5), "trained": decay(0.99)}
-    ugly: list[list[float | None]] = [[None] * 3, [0.0001] * 3, [0.1, None, 0.2]]  # diverged, solved at once, mixed
-    records = [
-        run(cell, losses=ugly[i % 3], curves=[ugly[i % 3]], gradients=flow, task_fields={"noise": 0.5})
-        for i, cell in enumerate([*cells, *cells[:1]])
-        if i < len(cells)
-    ]
-    first = reports.make(records).files
-    assert {Path(name).stem for name in first} >= {"table", "gradient_flow_adding"}
-    assert {Path(name).suffix for name in first} == {".md", ".csv", ".tex", ".png", ".pdf"}
-    for name, data in first.items():
-        assert not name.endswith("png") or data.startswith(b"\x89PNG")
-        assert not name.endswith("pdf") or data.startswith(b"%PDF")
-    time.sleep(1.1)  # a file that holds the time would differ
-    assert reports.make(records).files == first
+@pytest.mark.parametrize(
+    "network", ["gru", "a very long name of a network of the user's own that does not end: Minimal"]
+)
+def test_nothing_is_cut_off(run, network):
+    groups = {network: run(network, measured=flow(0.5, 0.9)), f"{network} (hidden=64)": run("lstm")}
+    colours = palette(group.shared.network for group in groups.values())
+    title = f"a task with settings (length=1000, optimizer.learning_rate=0.001) {network}"
+    for function in (curves.learning_curves, gradient_flow.gradient_flow_figure):
+        files = function(title, groups, colours)
+        assert files["pdf"].startswith(b"%PDF")
+        picture = Image.open(io.BytesIO(files["png"])).convert("L")
+        assert picture.width == 1050, "a figure is one column wide (3.5 inches at 300 dpi)"
+        pixels = np.asarray(picture)
+        assert min(pixels[:, [0, -1]].min(), pixels[[0, -1]].min()) > 250, "something is cut off"
+
+
+def test_the_ladder_ends_where_the_first_rung_breaks(run):
+    losses = {10: [0.001, 0.002, 0.3], 20: [0.001, 0.2, 0.3], 40: [0.001, 0.001, None]}
+    groups = [run(network, losses=values, task_fields={"length": n}, floor=floor)
+              for network, floor in (("gru", 0.167), ("lstm", None)) for n, values in losses.items()]  # fmt: skip
+    ladders = climbs([*groups, run("gru", "copy", task_fields={"length": 10})])
+    assert list(ladders) == ["adding", "copy"] and list(ladders["adding"]) == ["gru", "lstm"]
+    rungs = ladders["adding"]["gru"]
+    assert list(rungs) == [10, 20, 40]
+    assert horizon(rungs) == 10 and horizon({20: rungs[20]}) == 0
+    assert ladder("adding", ladders["adding"], palette(["gru", "lstm"]))["png"].startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="no whole number as its length"):
+        climbs([run(task="digits", task_fields={"length": "all"})])
+
+
+def film_of(run, network, rate):
+    def values(update):
+        return {"norm": [[rate ** (lag * (1 + update / 500)) for lag in range(10)]] * 2}
+
+    live = [(update, "live", "gradient_flow", values(update)) for update in range(50, 1001, 50)]
+    curve = [[0.1, 0.1], [0.2, 0.3], [0.001, 0.3]]
+    start = (0, "initial", "gradient_flow", values(0))
+    return reel(run(network, losses=[0.001, 0.3], curves=curve, measured=[start, *live]))
+
+
+def test_a_film_begins_at_update_0_holds_stopped_members_and_marks_what_is_solved(run, monkeypatch):
+    reels = {"gru": film_of(run, "gru", 0.9), "rnn": film_of(run, "rnn", 0.5)}
+    assert reels["gru"].updates[:2].tolist() == [0, 50] and reels["gru"].solved == 300
+    reels["gru"].norms[10:, 1] = np.nan  # stopped
+    picture = Image.open(io.BytesIO(film("adding", reels, palette(reels))))
+    frames = []
+    for n in range(picture.n_frames):
+        picture.seek(n)
+        frames.append(np.asarray(picture.convert("L"), float))
+    assert len({frame.tobytes() for frame in frames}) == 21
+    assert np.abs(frames[0] - frames[-1]).mean() > 1
+    with pytest.raises(UserError, match=r"trained without diagnostics=\[gradient_flow\]"):
+        reel(run("gru"))
+    assert Reel("gru", *reels["gru"][1:3]).solved is None

@@ -1,10 +1,7 @@
 """Remedies: each penalty held to its definition, and what each does to a run."""
 
 import dataclasses
-import subprocess
-import sys
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -12,27 +9,35 @@ import numpy as np
 import pytest
 from flax import nnx
 from jax.flatten_util import ravel_pytree
+from tiny import SIZES, Killed, command, contents, run, stopper
 
-from gru_lab import Experiment, cells, run, tasks
-from gru_lab.commandline import compose
-from gru_lab.models import Model
-from gru_lab.runs import Record
-from gru_lab.tasks import Batch
+from gru_lab import Experiment, UserError, cells, tasks
+from gru_lab.composition import compose
+from gru_lab.data import Batch, in_chunks
+from gru_lab.models import Network
+from gru_lab.models import create as model
+from gru_lab.runs import find_records
 from gru_lab.training import Population, Training, optimizers, remedies
+from gru_lab.training.callbacks.checkpoint import Checkpoint
+from gru_lab.training.remedies.remedy import of_layers, scheduled, when
 from gru_lab.training.train import make_program, new_network
-
-ROOT = Path(__file__).parents[2]
 
 
 def experiment(cell="rnn", remedy="omega", task="adding", layers=1, seeds=2, updates=12, **fields):
     return Experiment(
         cells.create(cell, hidden=4),
         tasks.create(task, length=6) if task != "copy" else tasks.create(task, length=2, items=1, alphabet=2),
-        Model(layers=layers),
-        training=Training(updates=updates, evaluate_every=6, batch=3, validation=8, test=8),
+        model("recurrent", layers=layers),
+        training=Training(updates=updates, evaluate_every=6, batch=3, validation=8, test=8, chunk=8),
         population=Population(seeds=seeds),
         remedy=remedies.create(remedy, **fields),
     )
+
+
+def validation(ours, program):
+    """What `advance` is given."""
+    batch = program.source.holdout("validation", 8)
+    return {"train": (), "validation": in_chunks(batch, 8, ours.task.weights(batch))}
 
 
 def float64_network(ours, lengths):
@@ -65,9 +70,9 @@ def by_hand(ours, network, batch):
                 hs = jnp.stack([cell.read(s) for s in [*states[1 : k + 1], *later]])
                 for above in network.layers[depth + 1 :]:
                     hs = roll(cell, above.weights, hs)[1]
-                if network.shape.readout == "last":
-                    return ours.task.loss(network.readout(hs[-1:]), one)
-                return ours.task.loss(network.readout(hs), one._replace(targets=one.targets[0, :length]))
+                if network.spec.readout == "last":
+                    return ours.task.losses(network.readout(hs[-1:]), one.targets).mean()
+                return ours.task.losses(network.readout(hs), one.targets[0, :length]).mean()
 
             for k in range(length):
                 adjoint = jax.jit(jax.grad(lambda s, k=k, f=loss_after: f(k, s)))(states[k + 1])
@@ -101,7 +106,7 @@ def test_omega_is_that_of_dense_jacobians_and_its_gradient_that_of_differences(c
     graph, state, batch = float64_network(ours, lengths)
 
     def loss(outputs):
-        return ours.task.loss(outputs, batch)
+        return ours.task.loss(outputs, batch).mean
 
     def penalty(state):
         return ours.remedy.penalty(nnx.merge(graph, state), batch, loss)
@@ -131,7 +136,7 @@ def test_omega_leaves_out_steps_that_no_gradient_reaches():
     batch = ours.task.sample(jax.random.key(1), 3)
 
     def penalty(n):
-        return ours.remedy.penalty(n, batch, lambda outputs: ours.task.loss(outputs, batch))
+        return ours.remedy.penalty(n, batch, lambda outputs: ours.task.loss(outputs, batch).mean)
 
     value, gradient = nnx.value_and_grad(penalty)(network)
     assert value == 1 and all(jnp.all(leaf == 0) for leaf in jax.tree.leaves(gradient))
@@ -139,7 +144,6 @@ def test_omega_leaves_out_steps_that_no_gradient_reaches():
 
 def test_when_costs_nothing_where_it_is_not_due_even_under_vmap():
     """The branch is still a branch in the compiled population: `lax.cond`, and no select of two computed values."""
-    from gru_lab.training.remedies.remedy import scheduled, when
 
     def f(update, x):
         return when(scheduled(update, 3, 5), jnp.sin, x)
@@ -152,17 +156,29 @@ def test_when_costs_nothing_where_it_is_not_due_even_under_vmap():
 
 
 def test_a_penalty_is_added_to_the_gradient_when_it_is_due():
-    plain, ours = (make_program(experiment(**fields)) for fields in ({"remedy": "none"}, {"every": 4, "until": 5}))
-    state = plain.init(jax.random.key(0))
-    steps = {}
-    for program, name in ((plain, "plain"), (ours, "ours")):
-        after, _ = program.advance(state._replace(update=jnp.asarray(6, jnp.int32)), program.data)
-        assert after.update == 12
-        steps[name] = after.params
-    jax.tree.map(lambda a, b: np.testing.assert_array_equal(a, b), steps["plain"], steps["ours"])
-    changed = ours.advance(state, ours.data)[0].params
-    with pytest.raises(AssertionError):
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b), plain.advance(state, plain.data)[0].params, changed)
+    plain, ours = experiment(remedy="none"), experiment(every=4, until=5)
+    after = {}
+    for name, each in (("plain", plain), ("ours", ours)):
+        program = make_program(each)
+        advance, data = jax.jit(program.advance), validation(each, program)
+        state = program.init(jax.random.key(0), each.hyper)
+        for update in (0, 6):
+            after[name, update] = advance(state._replace(update=jnp.asarray(update, jnp.int32)), data, None)[0]
+    assert after["ours", 6].update == 12
+    jax.tree.map(np.testing.assert_array_equal, after["plain", 6].params, after["ours", 6].params)
+    pairs = zip(*(jax.tree.leaves(after[name, 0].params) for name in ("plain", "ours")), strict=True)
+    assert not all(np.allclose(a, b) for a, b in pairs)
+
+
+def test_members_differ_in_the_strength_of_a_remedy(tmp_path):
+    result = run(
+        dataclasses.replace(experiment(), population=Population(seeds=1, axes={"remedy.strength": [0, 1]})), tmp_path
+    )
+    plain = run(experiment(remedy="none", seeds=1), tmp_path)
+    assert [record.member.hyper["remedy.strength"] for record in result.records] == [0, 1]
+    without, with_it = result.values()
+    np.testing.assert_allclose(without, plain.values()[0], rtol=1e-5)
+    assert abs(with_it - without) > 1e-4
 
 
 def leading_exponents(weights, xs, k):
@@ -185,45 +201,35 @@ def test_flossing_moves_the_leading_exponents_towards_zero_and_nothing_but_the_r
     )
     plain = dataclasses.replace(ours, remedy=remedies.create("none"))
     found = {}
-    for name, one in (("before", plain), ("after", ours)):
-        program = make_program(one)
-        network = program.network(program.init(jax.random.key(0)).params)
-        batch = program.data["validation"]
+    for name, each in (("before", plain), ("after", ours)):
+        program = make_program(each)
+        network = program.network(program.init(jax.random.key(0), each.hyper).params)
+        batch = program.source.holdout("validation", 8)
         found[name] = np.mean([leading_exponents(network.layers[0].weights, xs, 3) for xs in batch.inputs], axis=0)
         found[f"{name} readout"] = network.readout.kernel[...]
     assert np.sum(found["after"] ** 2) < 0.05 * np.sum(found["before"] ** 2), found
     np.testing.assert_array_equal(found["before readout"], found["after readout"])
 
 
-FIELDS = {"omega": ["remedy.every=3"], "flossing": ["remedy.before=3", "remedy.every=7", "remedy.updates=2"]}
-
-
-class Interruption:
-    """A tracker that stops the program at the first evaluation."""
-
-    def log(self, values, update):
-        raise KeyboardInterrupt
-
-    def finish(self):
-        pass
+FIELDS = {"omega": ["remedy.every=3"], "flossing": ["remedy.before=3", "remedy.every=3", "remedy.updates=2"]}
 
 
 @pytest.mark.parametrize("name", [name for name in remedies.names() if name != "none"])
-def test_a_run_of_the_command_line_with_a_remedy_and_one_resumed_end_in_the_same_numbers(name, tmp_path):
-    arguments = ["cell=rnn", "cell.hidden=4", "task.length=10", f"remedy={name}", *FIELDS.get(name, [])]
-    arguments += ["training.updates=20", "training.evaluate_every=10", "population.seeds=2", "training.batch=4"]
-    arguments += ["training.validation=16", "training.test=16"]
-    command = [sys.executable, str(ROOT / "experiments" / "train.py"), *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    ours = compose("train", arguments)[1][0].experiment
-    straight = tmp_path / "runs" / "default" / ours.name
-    with pytest.raises(KeyboardInterrupt):
-        run(ours, tmp_path / "resumed", lambda _: Interruption())
-    resumed = run(ours, tmp_path / "resumed")
-    assert len((straight / "metrics.jsonl").read_text().splitlines()) == 2
-    for file in ("metrics.jsonl", "config.yaml", "gradient_flow.json"):
-        assert (straight / file).read_text() == (tmp_path / "resumed" / ours.name / file).read_text(), file
-    record = Record.load(straight / "record.json")
-    assert [member.metrics for member in record.members] == [member.metrics for member in resumed.members]
-    assert record.config["remedy"]["name"] == name
+def test_a_run_of_the_command_line_with_a_remedy_and_a_killed_one_end_in_the_same_bytes(name, tmp_path):
+    line = [f"remedy={name}", *FIELDS.get(name, []), "training.updates=8", "population.placement=vmap"]
+    assert command(*line, f"paths.runs={tmp_path}") == 0
+    (group,) = find_records([tmp_path]).groups
+    straight = group.shared.folder.parents[1]
+    assert group.shared.config["remedy"]["name"] == name and group.shared.status == "finished"
+    ours = compose("train", [*SIZES, *line])[0].experiment
+    with pytest.raises(Killed):
+        run(ours, tmp_path / "killed", [Checkpoint(seconds=0), stopper(65, "evaluated", Killed, 2)])
+    assert contents(run(ours, tmp_path / "killed").folder) == contents(straight)
+
+
+def test_a_remedy_asks_for_layers():
+    for fields, sentence in (({"bidirectional": True}, "it works on layers of one direction"),):
+        with pytest.raises(UserError, match=sentence):
+            dataclasses.replace(experiment(), model=model("recurrent", **fields))
+    with pytest.raises(UserError, match="remedy works on the layers of model=recurrent, and the network is a Network"):
+        of_layers(Network())

@@ -1,213 +1,252 @@
-"""Training: one pure function, members that do not know each other, and a record that can be trusted."""
+"""Training: one pure function behind every way to lay it out, and every kind of task and method."""
 
 import dataclasses
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny import Killed, adam, command, contents, experiment, run, stopper
 
-from gru_lab import Experiment, UserError, cells, run, tasks, unroll
-from gru_lab.models import Model
-from gru_lab.runs import find_records
-from gru_lab.runs.folder import read_metrics
-from gru_lab.schema import build
-from gru_lab.training import Population, Training, optimizers
+from gru_lab import UserError, cells, load, tasks
+from gru_lab.cells.wrappers import Zoneout
+from gru_lab.data import Batch, Stream, in_chunks
+from gru_lab.models import count_parameters
+from gru_lab.models import create as model
+from gru_lab.runs import RunFolder, find_records
+from gru_lab.runs.arrays import load_arrays
+from gru_lab.training import remedies
+from gru_lab.training.callbacks.checkpoint import Checkpoint
 from gru_lab.training.population import compiled
 from gru_lab.training.train import NEVER, make_program
 
 
-def experiment(cell="gru", task="adding", seeds=3, optimizer=None, **training):
-    training = {"updates": 40, "evaluate_every": 20, "batch": 8, "validation": 32, "test": 32} | training
-    return Experiment(
-        cells.create(cell, hidden=6),
-        tasks.create(task, **({} if task == "digits" else {"length": 10})),
-        optimizer=optimizer or optimizers.create("adam", learning_rate=0.01),
-        training=build(Training, training),
-        population=Population(seeds=seeds),
-    )
+def lines(record):
+    return RunFolder(record.folder.parents[1]).member(record.member).read_metrics()
 
 
-def numbers(record):
-    """What a record holds, without what the clock decides."""
-    members = [dataclasses.replace(member, seconds_per_update=None) for member in record.members]
-    return dataclasses.replace(record, members=tuple(members), compile_seconds=None)
-
-
-def close(one, other, tolerance=1e-5):
-    for a, b in zip(one.members, other.members, strict=True):
-        assert (a.seed, a.status, a.updates) == (b.seed, b.status, b.updates)
-        for split in a.metrics:
-            for name, value in a.metrics[split].items():
-                np.testing.assert_allclose(value, b.metrics[split][name], rtol=tolerance)
-
-
-def test_the_run_follows_the_pure_train_function(tmp_path):
+def test_a_run_follows_the_pure_functions(tmp_path):
     ours = experiment()
-    program = make_program(ours)
-    record = run(ours, tmp_path)
-    for member in record.members:
-        state, history = jax.jit(program.train)(jax.random.key(member.seed), program.data)
-        tested = program.test(state.best_params, program.data)
-        np.testing.assert_allclose(member.metrics["test"]["loss"], tested["test_loss"], rtol=1e-4)
-        lines, _ = read_metrics(record_folder(tmp_path) / "metrics.jsonl")
-        np.testing.assert_allclose(
-            [line["train"]["loss"][member.seed] for line in lines], history["train_loss"], rtol=1e-4
+    program, result = make_program(ours), run(ours, tmp_path)
+    chunks = {
+        split: in_chunks(batch, 8, ours.task.weights(batch))
+        for split in ("validation", "test")
+        for batch in [program.source.holdout(split, 8)]
+    }
+    advance, data = jax.jit(program.advance), {"train": (), "validation": chunks["validation"]}
+    for record in result.records:
+        state = program.init(jax.random.key(record.member.seed), ours.hyper)
+        for line in lines(record):
+            state, measured = advance(state, data, None)
+            assert line["update"] == state.update
+            np.testing.assert_allclose(line["train"]["loss"], measured["train_loss"], rtol=1e-5)
+            np.testing.assert_allclose(line["validation"]["loss"], measured["loss"], rtol=1e-5)
+        tested = program.evaluate(state.best_params, chunks["test"])["loss"].mean
+        np.testing.assert_allclose(record.value(), tested, rtol=1e-5)
+        again, _ = advance(state, data, None)
+        assert again.update == state.update == 4 and state.diverged_at == NEVER
+
+
+@pytest.mark.parametrize("changed", [{"placement": "vmap"}, {"chunk": 3}, {"chunk": None}])
+def test_a_layout_changes_no_number_beyond_rounding(changed, tmp_path):
+    ours, plain = run(experiment(**changed), tmp_path / "other"), run(experiment(), tmp_path / "plain")
+    np.testing.assert_allclose(ours.values(), plain.values(), rtol=1e-5)
+    flows = [
+        [RunFolder(r.folder).member(m.member).measured("gradient_flow").at("trained")["norm"] for m in r.records]
+        for r in (ours, plain)
+    ]
+    np.testing.assert_allclose(*flows, rtol=1e-4)
+
+
+def test_methods_differ_in_no_number(tmp_path):
+    values = []
+    for n, line in enumerate([[], ["method=reference"], ["method.remat_every=2"], ["method.remat_every=16"]]):
+        assert command(*line, f"paths.runs={tmp_path}", f"sweep=m{n}") == 0
+        (group,) = find_records([tmp_path / f"m{n}"]).groups
+        assert [record.updates for record in group.members] == [4, 4]
+        values.append(group.values())
+    assert len({group.shared.identity for group in find_records([tmp_path]).groups}) == 4
+    for other in values[1:]:
+        np.testing.assert_allclose(other, values[0], rtol=1e-5)
+
+
+def test_training_stops_when_a_member_has_solved_the_task(tmp_path):
+    task = Easy(length=4)
+    result = run(experiment(task=task, updates=40), tmp_path)
+    assert result.solved == 2 and all(record.updates == record.solved_at < 40 for record in result.records)
+    first, second = ([line["update"] for line in lines(record)] for record in result.records)
+    assert first[-1] == result.records[0].solved_at and second[-1] == result.records[1].solved_at
+    on = run(experiment(task=task, updates=40, stop_when_solved=False), tmp_path)
+    assert [record.solved_at for record in on.records] == [record.solved_at for record in result.records]
+    assert [record.updates for record in on.records] == [40, 40]
+
+
+@dataclasses.dataclass(frozen=True)
+class Easy(type(tasks.create("adding"))):
+    """Adding that is solved soon."""
+
+    threshold = 3.0
+
+
+def test_the_best_parameters_on_the_validation_set_are_those_that_are_tested(tmp_path):
+    ours = experiment(updates=20, optimizer=adam(learning_rate=0.3))
+    for record in run(ours, tmp_path).records:
+        curve = [line["validation"]["loss"] for line in lines(record)]
+        assert record.best_at == 2 * (1 + int(np.argmin(curve))) and record.metrics["validation"]["loss"] == min(curve)
+    assert {record.best_at for record in run(ours, tmp_path).records} != {20}, "some member was better before its end"
+
+
+@dataclasses.dataclass(frozen=True)
+class Streamed(tasks.Task):
+    """The mean of sequences of any length, streamed from the host."""
+
+    answer = "real"
+    inputs = outputs = property(lambda self: 1)
+
+    def source(self):
+        draw = np.random.default_rng(0)
+        splits = {}
+        for name, count in {"train": 13, "validation": 7, "test": 5}.items():
+            xs = [draw.random((int(n), 1), np.float32) for n in draw.integers(2, 9, count)]
+            splits[name] = [Batch(x, x.mean(axis=0)) for x in xs]
+        return Stream(splits)
+
+
+def test_a_streamed_task_trains_and_goes_on_to_the_same_bytes(tmp_path):
+    ours = experiment(task=Streamed(), updates=6)
+    whole = run(ours, tmp_path / "whole")
+    assert {record.status for record in whole.records} == {"finished"} and len({*whole.values()}) == 2
+    with pytest.raises(Killed):
+        run(ours, tmp_path / "killed", [Checkpoint(seconds=0), stopper(65, "evaluated", Killed, 2)])
+    assert contents(run(ours, tmp_path / "killed").folder) == contents(whole.folder)
+    with pytest.raises(UserError, match="it draws batches itself, and the task's are streamed"):
+        run(dataclasses.replace(ours, remedy=remedies.create("flossing")), tmp_path)
+
+
+@dataclasses.dataclass(frozen=True)
+class Scored(tasks.Task):
+    """Which of three symbols came first, judged by a score that is no sum: the worst class's share of right answers."""
+
+    metric, better, answer, scored, symbols = "worst", "higher", "class", True, True
+    length: int = 3
+    named: str = "worst"
+    inputs = outputs = property(lambda self: 3)
+
+    def sample(self, key, batch):
+        xs = jax.random.randint(key, (batch, self.length), 0, 3)
+        return Batch(xs, xs[:, 0])
+
+    def score(self, predictions, batch):
+        assert isinstance(predictions, np.ndarray) and predictions.shape == batch.targets.shape
+        right = predictions == np.asarray(batch.targets)
+        return {self.named: min(float(right[np.asarray(batch.targets) == n].mean()) for n in range(3))}
+
+
+def test_a_task_whose_metric_is_no_sum_trains_and_is_scored_on_the_host(tmp_path):
+    ours = experiment(
+        task=Scored(),
+        updates=60,
+        evaluate_every=20,
+        validation=50,
+        test=50,
+        chunk=20,
+        optimizer=adam(learning_rate=0.05),
+    )
+    result = run(ours, tmp_path)
+    for record in result.records:
+        curve = [line["validation"]["worst"] for line in lines(record)]
+        assert record.best_at == 20 * (1 + int(np.argmax(curve))) and record.metrics["validation"]["worst"] == max(
+            curve
         )
+        assert {"worst", "accuracy", "loss"} == set(record.metrics["test"])
+        assert 0 <= record.value() <= record.metrics["test"]["accuracy"] and max(curve) > 0.3
+    assert result.solved == 0 and {record.threshold for record in result.records} == {None}
+    with pytest.raises(UserError, match="its metric is 'worst', and score gives best"):
+        run(dataclasses.replace(ours, task=Scored(named="best")), tmp_path)
 
 
-def record_folder(sweep):
-    (folder,) = [path for path in sweep.iterdir() if path.is_dir()]
-    return folder
+def test_a_task_without_threshold_is_never_solved(tmp_path):
+    assert not jnp.any(Streamed().solved(jnp.array([0.0, 1.0, -jnp.inf])))
+    result = run(experiment(task=Perfect(length=4)), tmp_path)
+    assert result.values() == [0.0, 0.0] and result.solved == 0
 
 
-def test_placement_changes_no_number(tmp_path):
+@dataclasses.dataclass(frozen=True)
+class Perfect(type(tasks.create("adding"))):
+    """Adding whose every answer is right, and without a threshold."""
+
+    threshold = None
+
+    def losses(self, outputs, targets):
+        return 0 * outputs[..., 0]
+
+
+def test_a_run_that_breaks_is_named_and_tried_again(tmp_path):
+    with pytest.raises(RuntimeError):
+        run(experiment(), tmp_path, [stopper(1, "begin", RuntimeError("out of order"))])
+    found = find_records([tmp_path])
+    assert found.groups == () and len(found.broken) == 3 and "failed: RuntimeError: out of order" in found.broken[0]
+    assert len(run(experiment(), tmp_path).trained) == 2 and find_records([tmp_path]).broken == ()
+
+
+def test_nothing_is_overwritten_and_a_folder_that_cannot_be_made_is_named(tmp_path):
     ours = experiment()
-    records = []
-    for placement in ("map", "vmap", "devices"):
-        placed = dataclasses.replace(ours, population=dataclasses.replace(ours.population, placement=placement))
-        records.append(run(placed, tmp_path / placement))
-    close(records[0], records[1], 1e-3)
-    close(records[0], records[2])
-
-
-def test_a_member_is_the_same_alone_and_among_others(tmp_path):
-    ours = experiment()
-    together = run(ours, tmp_path / "together")
-    alone = run(dataclasses.replace(ours, population=Population(seeds=1, first_seed=2)), tmp_path / "alone")
-    close(dataclasses.replace(together, members=together.members[2:]), alone)
-
-
-def test_a_member_that_diverges_is_named_and_its_siblings_go_on():
-    ours = experiment(seeds=2)
-    program = make_program(ours)
-    healthy, sick = (program.init(jax.random.key(seed)) for seed in (0, 1))
-    sick = sick._replace(params=jax.tree.map(lambda leaf: leaf * jnp.nan, sick.params))
-    both = jax.tree.map(lambda a, b: jnp.stack([a, b]), healthy, sick)
-    state, _ = jax.jit(jax.vmap(program.advance, (0, None)))(both, program.data)
-    assert state.diverged_at.tolist() == [NEVER, 1] and state.update[0] == 20
-    alone, _ = jax.jit(program.advance)(healthy, program.data)
-    jax.tree.map(
-        lambda one, two: np.testing.assert_allclose(one[0], two, rtol=1e-4, atol=1e-5), state.params, alone.params
-    )
-
-
-@pytest.mark.filterwarnings("ignore:overflow")
-def test_a_run_that_explodes_is_recorded_as_diverged(tmp_path):
-    wild = optimizers.create("sgd", learning_rate=1e30, clip="none")
-    ours = dataclasses.replace(
-        experiment("rnn", optimizer=wild), cell=cells.create("rnn", hidden=6, nonlinearity="relu")
-    )
-    record = run(ours, tmp_path)
-    assert record.status == "diverged" and record.values() == []
-    for member in record.members:
-        assert member.status == "diverged" and 1 <= member.diverged_at <= 40
-        assert member.metrics["test"] == {"loss": None}
-
-
-def test_training_stops_when_all_have_solved(tmp_path):
-    task = tasks.create("temporal_order", length=10)
-    eager = dataclasses.replace(
-        experiment(updates=4000, evaluate_every=100, validation=100), task=task, population=Population(seeds=2)
-    )
-    record = run(eager, tmp_path)
-    assert record.solved == 2
-    lines, torn = read_metrics(record_folder(tmp_path) / "metrics.jsonl")
-    assert not torn and lines[-1]["update"] == max(member.solved_at for member in record.members) < 4000
-    first = min(range(2), key=lambda n: record.members[n].solved_at)
-    for line in lines:  # a member that has solved the task measures nothing any more
-        assert (line["train"]["loss"][first] is None) == (line["update"] > record.members[first].solved_at)
-
-
-def test_best_on_validation_is_what_test_reports(tmp_path):
-    ours = experiment(task="digits", updates=60, evaluate_every=10, stop_when_solved=False)
-    record = run(ours, tmp_path)
-    lines, _ = read_metrics(record_folder(tmp_path) / "metrics.jsonl")
-    for member in record.members:
-        curve = [line["validation"]["accuracy"][member.seed] for line in lines]
-        assert member.best_at == 10 * (1 + int(np.argmax(curve)))
-        assert member.metrics["validation"]["accuracy"] == pytest.approx(max(curve))
-
-
-@pytest.mark.parametrize("name", optimizers.names())
-def test_every_optimizer_lowers_the_loss_and_clips_as_it_says(name):
-    for clip, bound in (("norm", 1.0), ("elementwise", 0.5), ("none", None)):
-        optimizer = optimizers.create(name, learning_rate=0.05, clip=clip, clip_at=bound or 1.0)
-        params = {"w": jnp.array([3.0, -2.0])}
-        transformation = optimizer.optax()
-        state = transformation.init(params)
-        for _ in range(200):
-            updates, state = transformation.update(jax.grad(lambda p: jnp.sum(p["w"] ** 2))(params), state, params)
-            params = jax.tree.map(jnp.add, params, updates)
-        assert jnp.sum(params["w"] ** 2) < 0.1
-
-
-def test_plain_sgd_shows_what_clipping_does():
-    gradient = {"w": jnp.array([3.0, -4.0])}
-    expected = {"norm": [-0.6, 0.8], "elementwise": [-1.0, 1.0], "none": [-3.0, 4.0]}
-    for clip, step in expected.items():
-        transformation = optimizers.create("sgd", learning_rate=1.0, clip=clip).optax()
-        updates, _ = transformation.update(gradient, transformation.init(gradient))
-        np.testing.assert_allclose(updates["w"], step, rtol=1e-6)
-
-
-@pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("embedding", [0, 3])
-def test_layers_and_embedding_are_counted_and_run(tmp_path, layers, embedding):
-    ours = dataclasses.replace(experiment(task="copy", seeds=1), model=Model(layers=layers, embedding=embedding))
-    record = run(ours, tmp_path)
-    task, hidden = ours.task, 6
-    width = embedding or task.inputs
-    gru = sum(3 * (size * hidden + hidden * hidden + hidden) + hidden for size in [width, *[hidden] * (layers - 1)])
-    parts = {"recurrent": gru, "readout": hidden * task.outputs + task.outputs}
-    parts |= {"embedding": task.inputs * embedding} if embedding else {}
-    assert record.parameters_by_part == parts and record.parameters == sum(parts.values())
-
-
-def test_a_run_that_breaks_is_recorded_as_failed_and_tried_again(tmp_path, monkeypatch):
-    ours = experiment(seeds=1)
-    with monkeypatch.context() as broken:
-        broken.setattr(sys.modules["gru_lab.training.run"], "make_program", lambda _: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            run(ours, tmp_path)
-    folder = record_folder(tmp_path)
-    records, sentences = find_records([tmp_path])
-    assert records == [] and sentences == [f"{folder} failed: ZeroDivisionError: division by zero"]
-    assert run(ours, tmp_path).status == "finished"
-
-
-def test_nothing_is_overwritten(tmp_path):
-    ours = experiment(seeds=1)
-    folder = tmp_path / ours.name
-    folder.mkdir()
-    (folder / "config.yaml").write_text("another: run\n")
+    (tmp_path / ours.name).mkdir()
+    (tmp_path / ours.name / "config.yaml").write_text("another: run\n")
     with pytest.raises(UserError, match="already holds a run of another configuration"):
         run(ours, tmp_path)
-    assert (folder / "config.yaml").read_text() == "another: run\n"
-
-
-def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    assert (tmp_path / ours.name / "config.yaml").read_text() == "another: run\n"
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        run(experiment(seeds=1), tmp_path / "file")
+        run(ours, tmp_path / "file")
 
 
-@pytest.mark.parametrize("task", ["adding", "copy"])
+@pytest.mark.parametrize(
+    "task", [tasks.create("adding", length=4), tasks.create("copy", length=2, items=1, alphabet=2)]
+)
 def test_bidirectional_layers_with_dropout_train_and_answer_alike_on_every_path(task, tmp_path):
-    ours = dataclasses.replace(experiment(task=task, seeds=1), model=Model(layers=2, bidirectional=True, dropout=0.2))
-    assert run(ours, tmp_path).status == "finished"
+    layers = {"layers": 2, "bidirectional": True}
+    ours = experiment(task=task, model=model("recurrent", dropout=0.2, **layers))
+    assert {record.status for record in run(ours, tmp_path).records} == {"finished"}
     program = make_program(ours)
-    network, batch = program.network(program.init(jax.random.key(0)).params), program.data["validation"]
+    network = program.network(program.init(jax.random.key(0), ours.hyper).params)
+    batch = program.source.holdout("validation", 8)
     whole = network(batch.inputs, batch.lengths)
-    last = whole[:, -1] if ours.task.readout == "every" else whole
-    top, xs = network.layers[-1], network.below_last(batch.inputs, batch.lengths)
-    state, _ = unroll(top.forward.cell, top.weights, xs, lengths=batch.lengths)
-    np.testing.assert_allclose(network.after_last(state, xs, batch.lengths), last, atol=1e-5)
-    assert np.abs(network(batch.inputs, batch.lengths, key=jax.random.key(1)) - whole).max() > 1e-3
-    one, other = (network(batch.inputs, batch.lengths, key=jax.random.key(n)) for n in (1, 2))
-    assert np.abs(one - other).max() > 1e-3
-    assert network.layers[0](network.encode(batch.inputs))[1].shape[-1] == 12  # the layer as a module of its own
+    last = whole[:, -1] if task.readout == "every" else whole
+    xs = network.below_last(batch.inputs, batch.lengths)
+    top = network.layers[-1].forward
+    last_BO = top(xs, lengths=batch.lengths)[0]
+    np.testing.assert_allclose(network.after_last(last_BO, xs, batch.lengths), last, atol=1e-5)
+    first, second = (network(batch.inputs, batch.lengths, key=jax.random.key(n)) for n in (1, 2))
+    assert np.abs(first - second).max() > 1e-3 and np.abs(first - whole).max() > 1e-3
+
+
+def test_dropout_is_a_number_of_each_member_and_costs_nothing_where_none_has_it(tmp_path):
+    layers = model("recurrent", layers=2)
+    dropped = experiment(model=layers, seeds=1, axes={"model.dropout": [0.0, 0.5]})
+    result = run(dropped, tmp_path / "axis")
+    assert [record.layout["dropout"] for record in result.records] == [False, True]
+    assert len({*result.values()}) == 2
+    plain = run(experiment(model=layers, seeds=1), tmp_path / "plain")
+    assert plain.values() == [result.records[0].value()]
+
+
+def test_parts_are_counted(tmp_path):
+    for layers, embedding in ((1, 0), (2, 3)):
+        ours = experiment(
+            "gru", tasks.create("copy", length=2, items=1), model=model("recurrent", layers=layers, embedding=embedding)
+        )
+        width, hidden = embedding or ours.task.inputs, 3
+        gru = sum(3 * (size * hidden + hidden * hidden + hidden) + hidden for size in [width, *[hidden] * (layers - 1)])
+        parts = {"recurrent": gru, "readout": hidden * ours.task.outputs + ours.task.outputs}
+        parts |= {"embedding": ours.task.inputs * embedding} if embedding else {}
+        assert count_parameters(ours.model, ours.cell, ours.spec) == parts
+
+
+def test_a_budget_that_is_not_met_is_refused():
+    with pytest.raises(UserError, match=r"this network has 22; write cell\.hidden=auto"):
+        experiment(model=model("recurrent", parameters=2000))
+    assert experiment(model=model("recurrent", parameters=22))
 
 
 def test_members_whose_program_calls_lapack_stay_on_one_device():
@@ -215,7 +254,23 @@ def test_members_whose_program_calls_lapack_stay_on_one_device():
     assert len(jax.devices()) > 1, "the tests ask for two devices"
     matrices = jnp.stack([jnp.eye(3) * n for n in range(1, 5)])
     for function, devices in ((lambda m, _: jnp.linalg.inv(m), 1), (lambda m, _: 1 / m, 2)):
-        lay_out, run = compiled(Population(seeds=4), function, matrices, ())
+        lay_out, run = compiled("devices", function, matrices, ())
         placed = lay_out(matrices)
         assert len(placed.sharding.device_set) == devices
         np.testing.assert_allclose(run(placed, ()), jax.vmap(lambda m, f=function: f(m, ()))(matrices), rtol=1e-6)
+
+
+def test_x64_trains_in_double_precision(tmp_path, float64):
+    result = run(experiment(), tmp_path)
+    assert result.records[0].numerics["x64"] and {record.status for record in result.records} == {"finished"}
+    (checkpoint,) = result.records[0].folder.glob("checkpoint.safetensors")
+    kinds = {array.dtype for array in load_arrays(checkpoint)[0].values() if array.dtype.kind == "f"}
+    assert kinds == {np.dtype("float64")}
+
+
+def test_cells_of_a_cell_train_and_are_named(tmp_path):
+    ours = experiment(Zoneout(cell=cells.create("gru", hidden=3), rate=0.2))
+    assert ours.network == "gru_lab.cells.wrappers:Zoneout" and ours.card["config"]["cell"]["cell"]["name"] == "gru"
+    assert experiment(Zoneout(cell=cells.create("rnn", hidden=3), rate=0.2)).identity != ours.identity
+    result = run(ours, tmp_path)
+    assert load(result.folder).experiment.cell == ours.cell

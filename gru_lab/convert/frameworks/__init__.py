@@ -1,4 +1,4 @@
-"""The frameworks that weights come from and go to, one a file: a file that defines FRAMEWORK is one."""
+"""The frameworks that weights come from and go to, one per file: a module that defines FRAMEWORK."""
 
 import importlib
 import pkgutil
@@ -9,8 +9,8 @@ from gru_lab.schema import UserError, listed, nearest
 
 def frameworks() -> dict[str, Framework]:
     """Every framework by name."""
-    found = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
-    return {module.FRAMEWORK.name: module.FRAMEWORK for module in found}
+    modules = [importlib.import_module(f"{__name__}.{module.name}") for module in pkgutil.iter_modules(__path__)]
+    return {module.FRAMEWORK.name: module.FRAMEWORK for module in modules}
 
 
 def get(name: str) -> Framework:

@@ -29,12 +29,13 @@ class Equinox(Framework):
             [jnp.asarray(arrays[name]) for name in names],
         )
         zeros = jnp.zeros(cell.hidden, xs.dtype)
+        first = (zeros, zeros) if kind == "lstm" else zeros
 
         def step(state: Any, x: Any) -> Any:
             state = module(x, state)
             return state, state[0] if kind == "lstm" else state
 
-        return jax.vmap(lambda one: jax.lax.scan(step, (zeros, zeros) if kind == "lstm" else zeros, one)[1])(xs)
+        return jax.vmap(lambda sequence: jax.lax.scan(step, first, sequence)[1])(xs)
 
 
 def _table(gates: str) -> dict[str, str]:

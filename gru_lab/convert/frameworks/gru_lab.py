@@ -27,8 +27,8 @@ class GRULab(Framework):
 
     def dump(self, stack: Stack) -> dict[str, np.ndarray]:
         """The stack's parameters and its cell."""
-        told = json.dumps({"name": cells.name_of(stack.cell), **asdict(stack.cell)})
-        arrays = {_CELL: np.frombuffer(told.encode(), np.uint8)}
+        described = json.dumps({"name": cells.name_of(stack.cell), **asdict(stack.cell)})
+        arrays = {_CELL: np.frombuffer(described.encode(), np.uint8)}
         for n, layer in enumerate(stack.layers):
             for d, params in enumerate(layer):
                 for name, array in params.items():
@@ -42,10 +42,10 @@ class GRULab(Framework):
         if _CELL not in named:
             raise UserError(f"weights lack {prefix}{_CELL}, which names the cell: there are {listed(sorted(arrays))}")
         try:
-            told = json.loads(named.pop(_CELL).tobytes())
-            made = cells.create(told.pop("name"), **told)
+            described = json.loads(named.pop(_CELL).tobytes())
+            made = cells.create(described.pop("name"), **described)
         except (ValueError, AttributeError, KeyError) as error:
-            raise UserError(f"weights {prefix}{_CELL} is no description of a cell: {error}") from None
+            raise UserError(f"weights {prefix}{_CELL} is not a description of a cell: {error}") from None
         if cell is not None and cell != cells.name_of(made):
             raise UserError(f"cell {cell!r} was asked for: these weights are of a {cells.name_of(made)}")
         sides = [side for side in ("forward", "backward") if any(f"/{side}/" in name for name in named)]
@@ -66,11 +66,11 @@ class GRULab(Framework):
 
 
 def _inputs(cell: Cell, named: Mapping[str, np.ndarray]) -> int:
-    """The inputs of the first layer: where the shapes of two numbers of inputs differ, the axis tells."""
-    one, two = (jax.eval_shape(lambda key, i=i: cell.init(key, i), jax.random.key(0)) for i in (1, 2))
-    for name, shape in one.items():
+    """The inputs of the first layer: the axis in which shapes for 1 and 2 inputs differ."""
+    shapes, wider = (jax.eval_shape(lambda key, i=i: cell.init(key, i), jax.random.key(0)) for i in (1, 2))
+    for name, shape in shapes.items():
         array = next((array for path, array in named.items() if path == f"layer_0/forward/{name}"), None)
-        axes = [n for n, (a, b) in enumerate(zip(shape.shape, two[name].shape, strict=True)) if a != b]
+        axes = [n for n, (a, b) in enumerate(zip(shape.shape, wider[name].shape, strict=True)) if a != b]
         if array is not None and axes and array.ndim > axes[0]:
             return array.shape[axes[0]]
     return 1

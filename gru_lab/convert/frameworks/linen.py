@@ -9,7 +9,7 @@ from gru_lab.convert.framework import Framework
 
 @dataclass(frozen=True)
 class Linen(Framework):
-    """Separate matrices a gate: `ir/kernel`, `hr/kernel`, ..."""
+    """Separate matrices per gate: `ir/kernel`, `hr/kernel`, ..."""
 
     def one_layer(self, kind: str, cell: Cell, arrays: dict[str, Any], xs: Any) -> Any:
         """See `Framework.one_layer`."""

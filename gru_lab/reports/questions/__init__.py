@@ -1,4 +1,4 @@
-"""Questions about cells, one file each: which diagnostic answers it, its figure, its paragraph."""
+"""Questions about networks, one file each: a diagnostic, its figure and its paragraph."""
 
 from gru_lab.reports.questions.question import Answer, Question, create, names, register
 

@@ -1,11 +1,12 @@
-"""How long do the gates let each unit remember?"""
+"""The question of the gates: for how long they let each unit remember."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gru_lab.reports.panels import Axes, Curves, two_panels
-from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.questions.question import Answer, Question, both, register
+from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
 
 QUANTILES = tuple(n / 20 for n in range(21))
@@ -26,27 +27,30 @@ class Gates(Question):
         import numpy as np
 
         shares = 100 * np.array(QUANTILES)
-        found = {}
+        curves = {}
         for label, answer in answers.items():
             if answer.measured:
                 scales = {when: measured["time_scales"] for when, measured in answer.measured.items()}
-                found[label] = Curves(answer.cell, shares, scales)
+                curves[label] = Curves(answer.network, shares, scales)
         ends = {a.settings.get("t_max") for a in answers.values() if a.settings.get("gate_init") == "chrono"}
         promised = [
             (f"chrono promises, T = {t_max:g}", shares, 2 + np.array(QUANTILES) * (t_max - 2))
             for t_max in sorted(end for end in ends if end)
         ]
         axes = Axes("share of the units (%)", "time scale (steps)", floor=0.9)
-        return two_panels(task, found, colours, axes, promised)
+        return two_panels(task, curves, colours, axes, promised)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""
+        import numpy as np
 
         def say(measured: Mapping) -> str:
             scales = measured["time_scales"]
             open_ = [name for name in measured if name.endswith("_above_0.9")]
-            shares = ", ".join(f"{name.split('_')[0]} {100 * float(measured[name].mean()):.0f} %" for name in open_)
-            middle, top = told(scales[:, 10], ".2g"), told(scales[:, 20], ".3g")
+            shares = ", ".join(
+                f"{name.split('_')[0]} {100 * float(np.nanmean(measured[name])):.0f} %" for name in open_
+            )
+            middle, top = summary(scales[:, 10], ".2g"), summary(scales[:, 20], ".3g")
             return f"median unit {middle}, longest {top} steps; open: {shares}"
 
         return [(label, *both(answer, say))]

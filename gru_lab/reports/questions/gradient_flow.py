@@ -1,11 +1,12 @@
-"""How far back does the gradient of the loss reach?"""
+"""The question of gradient flow: how far back the gradient of the loss reaches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gru_lab.reports.gradient_flow import AXES
 from gru_lab.reports.panels import Curves, two_panels
-from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.questions.question import Answer, Question, both, register
+from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
 
 
@@ -23,20 +24,20 @@ class GradientFlow(Question):
         """See `Question.draw`."""
         import numpy as np
 
-        found = {}
+        curves = {}
         for label, answer in answers.items():
             norms = {when: measured["norm"] for when, measured in answer.measured.items()}
-            found[label] = Curves(answer.cell, np.arange(next(iter(norms.values())).shape[1]), norms)
-        return two_panels(task, found, colours, AXES)
+            curves[label] = Curves(answer.network, np.arange(next(iter(norms.values())).shape[1]), norms)
+        return two_panels(task, curves, colours, AXES)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""
 
         def say(measured: Mapping) -> str:
             lags = measured["norm"].shape[1]
-            horizons = told(measured["horizon"], ".0f")
+            horizons = summary(measured["horizon"], ".0f")
             reached = f" of {lags}" if (measured["horizon"] >= lags).any() else ""
-            return f"{horizons}{reached} steps, {told(measured['decay_rate'], '.2g')} nats a step"
+            return f"{horizons}{reached} steps, {summary(measured['decay_rate'], '.2g')} nats per step"
 
         return [(label, *both(answer, say))]
 
@@ -44,7 +45,7 @@ class GradientFlow(Question):
         """See `Question.text`."""
         return (
             "The norm of the gradient of the last step's loss with respect to the state `lag` steps before (Arjovsky "
-            "2016, figure 4). The table gives the *gradient horizon*, the first lag from which the norm stays under a "
+            "2016, figure 4). The table gives the gradient horizon, the first lag from which the norm stays under a "
             "thousandth of its value at lag 0 (a horizon of all lags means: at least so many), and the slope of its "
             "logarithm over all lags: below 0 the gradient vanishes."
         )

@@ -1,10 +1,11 @@
-"""How strongly can a state far back still move the last one, whatever the loss?"""
+"""The question of the Jacobian: how strongly a state far back can still move the last one, whatever the loss."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gru_lab.reports.panels import Axes, Curves, two_panels
-from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.questions.question import Answer, Question, both, register
+from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
 
 AXES = Axes("lag (steps back)", "spectral norm\n" + r"$\|\partial h_T\,/\,\partial h_{T-\mathrm{lag}}\|_2$")
@@ -24,12 +25,12 @@ class Jacobian(Question):
         """See `Question.draw`."""
         import numpy as np
 
-        found = {}
+        curves = {}
         for label, answer in answers.items():
             logs = {when: measured["log_singular_values"][..., 0] for when, measured in answer.measured.items()}
             norms = {when: np.exp(np.clip(values, -600, 600)) for when, values in logs.items()}
-            found[label] = Curves(answer.cell, np.arange(next(iter(norms.values())).shape[1]), norms)
-        return two_panels(task, found, colours, AXES)
+            curves[label] = Curves(answer.network, np.arange(next(iter(norms.values())).shape[1]), norms)
+        return two_panels(task, curves, colours, AXES)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""
@@ -37,8 +38,8 @@ class Jacobian(Question):
         def say(measured: Mapping) -> str:
             lags = measured["log_singular_values"].shape[1]
             reached = f" of {lags}" if (measured["horizon"] >= lags).any() else ""
-            largest = told(measured["log_singular_values"][..., 0].max(axis=1), ".2g")
-            return f"{told(measured['horizon'], '.0f')}{reached} steps, largest log norm {largest}"
+            largest = summary(measured["log_singular_values"][..., 0].max(axis=1), ".2g")
+            return f"{summary(measured['horizon'], '.0f')}{reached} steps, largest log norm {largest}"
 
         return [(label, *both(answer, say))]
 

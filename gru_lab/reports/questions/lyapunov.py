@@ -1,14 +1,15 @@
-"""Do small differences of the state die, stay or grow?"""
+"""The question of stability: whether small differences of the state die, stay or grow."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from gru_lab.reports.panels import Axes, Curves, two_panels
-from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.questions.question import Answer, Question, both, register
+from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
 
-LOWEST = -5.0  # nats a step: what dies faster is gone after a step or two
+LOWEST = -5.0  # nats per step: what dies faster is gone after a step or two
 
 
 @register("lyapunov")
@@ -26,22 +27,23 @@ class Lyapunov(Question):
         """See `Question.draw`."""
         import numpy as np
 
-        found = {}
+        curves = {}
         for label, answer in answers.items():
             rates = {when: measured["exponents"] for when, measured in answer.measured.items()}
             floored = {when: np.where(np.isneginf(values), LOWEST, values) for when, values in rates.items()}
             count = next(iter(rates.values())).shape[1]
-            found[label] = Curves(answer.cell, (np.arange(count) + 0.5) / count, floored)
-        axes = Axes("rank / size of the state", "Lyapunov exponent\n(nats a step)", log=False, floor=LOWEST)
-        return two_panels(task, found, colours, axes, [("neither dies nor grows", np.array([0, 1]), np.zeros(2))])
+            curves[label] = Curves(answer.network, (np.arange(count) + 0.5) / count, floored)
+        axes = Axes("rank / size of the state", "Lyapunov exponent\n(nats per step)", log=False, floor=LOWEST)
+        return two_panels(task, curves, colours, axes, [("neither dies nor grows", np.array([0, 1]), np.zeros(2))])
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""
+        import numpy as np
 
         def say(measured: Mapping) -> str:
             first, error = measured["exponents"][:, 0], measured["errors"][:, 0]
-            slow = (measured["exponents"] > -0.1).mean(axis=1) * 100
-            return f"{told(first, '.2g')} (error {told(error, '.1g').split()[0]}), {told(slow, '.0f')} % slow"
+            slow = np.where(np.isnan(first), np.nan, (measured["exponents"] > -0.1).mean(axis=1) * 100)
+            return f"{summary(first, '.2g')} (error {summary(error, '.1g').split()[0]}), {summary(slow, '.0f')} % slow"
 
         return [(label, *both(answer, say))]
 
@@ -51,5 +53,5 @@ class Lyapunov(Question):
             "The Lyapunov exponents along the task's own inputs, the largest first: the rates at which small "
             "differences of the state grow (above 0: chaos, exploding gradients) or die (below). The table gives the "
             "largest, with the standard error that eight stretches of the sequences give, and the share of directions "
-            f"that lose less than a tenth a step. Exponents below {LOWEST:g} are drawn there."
+            f"that lose less than a tenth per step. Exponents below {LOWEST:g} are drawn there."
         )

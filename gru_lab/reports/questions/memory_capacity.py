@@ -1,10 +1,11 @@
-"""How many past inputs can be read from the outputs?"""
+"""The question of memory: the number of past inputs that can be read from the outputs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gru_lab.reports.panels import Axes, Curves, two_panels
-from gru_lab.reports.questions.question import Answer, Question, both, register, told
+from gru_lab.reports.questions.question import Answer, Question, both, register
+from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
 
 AXES = Axes("lag (steps back)", "recalled (squared\ncorrelation)", log=False, floor=0.0)
@@ -13,7 +14,7 @@ AXES = Axes("lag (steps back)", "recalled (squared\ncorrelation)", log=False, fl
 @register("memory_capacity")
 @dataclass(frozen=True)
 class MemoryCapacity(Question):
-    """The linear memory capacity, and what it is the sum of."""
+    """The linear memory capacity, and the squared correlations that it sums."""
 
     title = "How many past inputs can be read from the outputs?"
     diagnostic = "memory_capacity"
@@ -24,15 +25,15 @@ class MemoryCapacity(Question):
         """See `Question.draw`."""
         import numpy as np
 
-        found = {}
+        curves = {}
         for label, answer in answers.items():
             recalled = {when: measured["recalled"] for when, measured in answer.measured.items()}
-            found[label] = Curves(answer.cell, np.arange(next(iter(recalled.values())).shape[1]), recalled)
-        return two_panels(task, found, colours, AXES)
+            curves[label] = Curves(answer.network, np.arange(next(iter(recalled.values())).shape[1]), recalled)
+        return two_panels(task, curves, colours, AXES)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""
-        return [(label, *both(answer, lambda measured: f"{told(measured['capacity'], '.1f')} inputs"))]
+        return [(label, *both(answer, lambda measured: f"{summary(measured['capacity'], '.1f')} inputs"))]
 
     def text(self) -> str:
         """See `Question.text`."""

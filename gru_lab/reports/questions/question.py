@@ -1,40 +1,39 @@
 """The contract of a question: one diagnostic, one figure, one paragraph with its numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from gru_lab.reports.measured import WHEN
 from gru_lab.reports.style import Palette
 from gru_lab.schema import Registry, Schema
 
 if TYPE_CHECKING:
     import numpy as np
 
-RESAMPLES = 9999
-
 
 class Answer(NamedTuple):
-    """What a diagnostic measured of all members of one run.
+    """The measurements of a diagnostic for all members of one group.
 
     Attributes:
-        cell: the name of the cell.
-        settings: the fields of the cell.
-        measured: by `initial` and `trained`, and then by name, arrays with the members first; empty where the cell
+        network: the name of the network, which decides the colour.
+        settings: the fields of its cell.
+        measured: by `initial` and `trained`, and then by name, arrays with the members first; empty where the network
             cannot be asked.
     """
 
-    cell: str
+    network: str
     settings: Mapping[str, Any]
     measured: "Mapping[str, Mapping[str, np.ndarray]]"
 
 
 class Question(Schema):
-    """A question about cells before and after training: which diagnostic answers it, and how to show the answer.
+    """A question about networks before and after training: its diagnostic, and how the answer is shown.
 
     Attributes:
-        title: the question as people ask it.
+        title: the question in words.
         diagnostic: the name of the diagnostic, and `fields` its settings.
-        sequences: how many sequences of the validation set it is measured on.
-        place: where it stands on the page, from 0 on.
+        sequences: the number of sequences of the validation set that it is measured on.
+        place: its position on the page, from 0 on.
     """
 
     group: ClassVar[str] = "question"
@@ -49,39 +48,18 @@ class Question(Schema):
         raise NotImplementedError
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
-        """What the paragraph says of one cell, as (cell, at initialisation, after training)."""
+        """The rows of the table for one network, as (network, at initialisation, after training)."""
         raise NotImplementedError
 
     def text(self) -> str:
-        """What the figure shows and how to read the numbers, in Markdown."""
+        """An explanation of the figure and its numbers, as plain text."""
         raise NotImplementedError
 
 
-def told(values: "np.ndarray", form: str = ".3g") -> str:
-    """The median of the members' values with its 95% bootstrap interval, `12 [10, 14]`; what is not finite is left out.
-
-    Percentiles of 9999 resamples drawn with a fixed seed; no interval for fewer than three values or equal ones.
-    """
-    import numpy as np
-    from scipy.stats import bootstrap
-
-    values = np.ravel(values)
-    values = values[np.isfinite(values)]
-    if not values.size:
-        return "none"
-    median = format(float(np.median(values)), form)
-    if values.size < 3 or np.ptp(values) == 0:
-        return median
-    rng = np.random.default_rng(0)
-    options = {"n_resamples": RESAMPLES, "method": "percentile", "rng": rng}
-    low, high = bootstrap((values,), np.median, **options).confidence_interval
-    return f"{median} [{low:{form}}, {high:{form}}]"
-
-
-def both(answer: Answer, say: Any) -> tuple[str, str]:
+def both(answer: Answer, say: Callable[["Mapping[str, np.ndarray]"], str]) -> tuple[str, str]:
     """`say(measured)` at initialisation and after training; a dash where nothing was measured."""
-    found = [answer.measured.get(when) for when in ("initial", "trained")]
-    return tuple(say(measured) if measured else "-" for measured in found)  # pyright: ignore[reportReturnType]
+    parts = [answer.measured.get(when) for when in WHEN]
+    return tuple(say(measured) if measured else "-" for measured in parts)  # pyright: ignore[reportReturnType]
 
 
 _registry = Registry("question", Question, "gru_lab.reports.questions")

@@ -1,12 +1,13 @@
-"""What does remembering cost: how steeply does the state depend on the recurrent parameters?"""
+"""The question of the curse of memory: how steeply the state depends on the recurrent parameters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gru_lab.reports.panels import WHEN
-from gru_lab.reports.questions.question import Answer, Question, both, register, told
-from gru_lab.reports.style import Palette, figure, files, legend, looks
+from gru_lab.reports.measured import WHEN
+from gru_lab.reports.questions.question import Answer, Question, both, register
+from gru_lab.reports.statistics import summary
+from gru_lab.reports.style import Palette, figure, files, legend, looks, title
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,19 +35,21 @@ class Sensitivity(Question):
     place = 4
 
     def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
-        """One dot a member; see `Question.draw`."""
+        """One dot per member; see `Question.draw`."""
         import numpy as np
-        from matplotlib.ticker import LogLocator
+        from matplotlib.ticker import LogLocator, MaxNLocator
 
-        with figure(1.9, len(answers)) as page:
+        with figure(1.9, list(answers)) as page:
             whens = [when for when in WHEN if any(when in answer.measured for answer in answers.values())]
             panels = page.subplots(1, len(whens), sharey=True, sharex=True, squeeze=False)[0]
             handles = []
             for panel, when in zip(panels, whens, strict=True):
                 handles = []
-                cells = [answer.cell for answer in answers.values()]
-                for n, ((label, answer), look) in enumerate(zip(answers.items(), looks(cells, colours), strict=True)):
-                    marker = "os^vDPX*"[(n - cells.index(answer.cell)) % 8]
+                networks = [answer.network for answer in answers.values()]
+                for n, ((label, answer), look) in enumerate(
+                    zip(answers.items(), looks(networks, colours), strict=True)
+                ):
+                    marker = "os^vDPX*"[n % 8]
                     style = {"color": look["color"], "marker": marker, "linestyle": "", "markersize": 3.5, "alpha": 0.7}
                     handles += panel.plot([], [], **style, label=label)
                     if when in answer.measured:
@@ -59,10 +62,11 @@ class Sensitivity(Question):
                 panel.minorticks_off()
             for axis in (panels[0].xaxis, panels[0].yaxis):
                 low, high = axis.get_view_interval()
-                axis.set_major_locator(LogLocator(subs=(1, 3) if high < 50 * low else (1,)))
+                few, many = MaxNLocator(3), LogLocator(subs=(1, 3) if high < 50 * low else (1,))
+                axis.set_major_locator(few if high < 10 * low else many)
                 axis.set_major_formatter(lambda value, _: f"{value:g}")
             panels[0].set_ylabel(r"$\|\partial L\,/\,\partial p\|$")
-            page.suptitle(f"{task}\np: the parameter on which h depends most; a dot a seed", fontsize=8)
+            title(page, task, "p: the parameter on which h depends most; a dot per seed")
             legend(page, handles)
             return files(page)
 
@@ -71,7 +75,7 @@ class Sensitivity(Question):
 
         def say(measured: Mapping) -> str:
             name, states = steepest(measured)
-            return f"{told(states, '.2g')} ({name}), loss {told(measured[f'loss_{name}'], '.2g')}"
+            return f"{summary(states, '.2g')} ({name}), loss {summary(measured[f'loss_{name}'], '.2g')}"
 
         return [(label, *both(answer, say))]
 
@@ -79,7 +83,7 @@ class Sensitivity(Question):
         """See `Question.text`."""
         return (
             "The curse of memory (Zucchet & Orvieto 2024): a state that adds up a long past depends steeply on the "
-            "parameters that hold it, though no gradient explodes. For each cell the parameter p of the largest "
+            "parameters that hold it, though no gradient explodes. For each network the parameter p of the largest "
             "|dh/dp| (relative to |h|, at the last step) and the gradient of the loss with respect to it; root mean "
             "squares over sequences."
         )

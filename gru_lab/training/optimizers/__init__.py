@@ -1,5 +1,8 @@
 """Optimisers of optax as frozen dataclasses, one file each."""
 
-from gru_lab.training.optimizers.optimizer import Optimizer, create, get, name_of, names, register
+from gru_lab.training.optimizers.optimizer import Anonymous, Optimizer, create, get, name_of, names, register
+from gru_lab.training.optimizers.optimizer import (
+    exported as __getattr__,
+)
 
-__all__ = ["Optimizer", "create", "get", "name_of", "names", "register"]
+__all__ = ["Anonymous", "Optimizer", "create", "get", "name_of", "names", "register"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import optax
 
-from gru_lab.schema import Probability
+from gru_lab.schema import Fraction
 from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
@@ -13,8 +13,8 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 class Adam(Optimizer):
     """Adaptive moments (Kingma & Ba 2015, arXiv:1412.6980)."""
 
-    b1: Probability = 0.9
-    b2: Probability = 0.999
+    b1: Fraction = 0.9
+    b2: Fraction = 0.999
 
     def transformation(self) -> optax.GradientTransformation:
         """`optax.adam`."""

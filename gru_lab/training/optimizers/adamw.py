@@ -1,10 +1,11 @@
 """Adam with decoupled weight decay."""
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import optax
 
-from gru_lab.schema import NonNegative, Probability
+from gru_lab.schema import CONTINUOUS, Fraction, NonNegative
 from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
@@ -13,9 +14,9 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 
-    b1: Probability = 0.9
-    b2: Probability = 0.999
-    weight_decay: NonNegative = 1e-4
+    b1: Fraction = 0.9
+    b2: Fraction = 0.999
+    weight_decay: Annotated[NonNegative, CONTINUOUS] = 1e-4
 
     def transformation(self) -> optax.GradientTransformation:
         """`optax.adamw`."""

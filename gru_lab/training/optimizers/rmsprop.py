@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import optax
 
-from gru_lab.schema import Probability
+from gru_lab.schema import Fraction
 from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
@@ -13,8 +13,8 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 class RMSProp(Optimizer):
     """Gradients divided by a running root mean square (Hinton 2012), as in Chung 2014 and Arjovsky 2016."""
 
-    decay: Probability = 0.9
-    momentum: Probability = 0.0
+    decay: Fraction = 0.9
+    momentum: Fraction = 0.0
 
     def transformation(self) -> optax.GradientTransformation:
         """`optax.rmsprop`."""

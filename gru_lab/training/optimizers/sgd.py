@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import optax
 
-from gru_lab.schema import Probability
+from gru_lab.schema import Fraction
 from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
@@ -13,7 +13,7 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum (Polyak 1964) if asked."""
 
-    momentum: Probability = 0.0
+    momentum: Fraction = 0.0
     nesterov: bool = False
 
     def transformation(self) -> optax.GradientTransformation:

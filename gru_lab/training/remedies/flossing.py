@@ -1,7 +1,7 @@
 """Gradient flossing of Engelken (2023): Lyapunov exponents pushed towards zero, before training and during it."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from gru_lab.diagnostics.lyapunov import exponents
 from gru_lab.models import Network
 from gru_lab.schema import Count, Size
 from gru_lab.tasks import Batch
-from gru_lab.training.remedies.remedy import Descend, Loss, Remedy, register, scheduled, when
+from gru_lab.training.remedies.remedy import Descend, Loss, Remedy, of_layers, register, scheduled, when
 from gru_lab.typing import Array
 
 
@@ -39,6 +39,8 @@ class Flossing(Remedy):
         sequences: how many sequences of a batch are used.
     """
 
+    draws: ClassVar[bool] = True
+
     k: Size = 8
     before: Count = 100
     every: Size | None = None
@@ -50,8 +52,9 @@ class Flossing(Remedy):
         """See `Remedy.penalty`."""
         inputs, lengths = batch.inputs[: self.sequences], batch.lengths
         lengths = None if lengths is None else lengths[: self.sequences]
-        xs, total = network.encode(inputs), jnp.zeros(())
-        for layer in network.layers:
+        stack = of_layers(network)
+        xs, total = stack.encode(inputs), jnp.zeros(())
+        for layer in stack.layers:
             xs, weights = jax.lax.stop_gradient(xs), layer.weights
             k = min(self.k, size(layer.cell, weights))
             rates_BK = exponents(layer.cell, weights, xs, k, lengths, orthogonalise_every=1)

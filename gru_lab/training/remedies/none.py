@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from gru_lab.models import Model
 from gru_lab.training.remedies.remedy import Remedy, register
 
 
@@ -9,3 +10,6 @@ from gru_lab.training.remedies.remedy import Remedy, register
 @dataclass(frozen=True)
 class Nothing(Remedy):
     """No remedy: the loss alone is minimised."""
+
+    def check_model(self, model: Model) -> None:
+        """Any model will do."""

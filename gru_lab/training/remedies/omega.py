@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from gru_lab.cells import Cell
 from gru_lab.diagnostics.gradient_flow import Nudged
 from gru_lab.models import Network
+from gru_lab.models.recurrent import RecurrentNetwork
 from gru_lab.recurrence import unroll
-from gru_lab.schema import NonNegative, Size
+from gru_lab.schema import CONTINUOUS, NonNegative, Size
 from gru_lab.tasks import Batch
-from gru_lab.training.remedies.remedy import Loss, Remedy, register, scheduled, when
+from gru_lab.training.remedies.remedy import Loss, Remedy, of_layers, register, scheduled, when
 from gru_lab.typing import Array, Float, Params, State
 
 
@@ -39,12 +40,13 @@ class Omega(Remedy):
         until: from which update on it is left out; never if None.
     """
 
-    strength: NonNegative = 1.0
+    strength: Annotated[NonNegative, CONTINUOUS] = 1.0
     every: Size = 1
     until: Size | None = None
 
     def penalty(self, network: Network, batch: Batch, loss: Loss) -> Array:
         """See `Remedy.penalty`."""
+        network = of_layers(network)
         seen, adjoints = jax.lax.stop_gradient(states_and_adjoints(network, batch, loss))
         total = jnp.zeros(())
         for layer, (xs, before), adjoint in zip(network.layers, seen, adjoints, strict=True):
@@ -61,7 +63,9 @@ class Omega(Remedy):
         return when(scheduled(update, self.every, self.until), added, gradient)
 
 
-def states_and_adjoints(network: Network, batch: Batch, loss: Loss) -> tuple[list[tuple[Array, State]], list[State]]:
+def states_and_adjoints(
+    network: RecurrentNetwork, batch: Batch, loss: Loss
+) -> tuple[list[tuple[Array, State]], list[State]]:
     """For every recurrent layer its inputs with the state before each step, and dL/dh after each step.
 
     All have leaves (batch, time, ...); dL/dh is zero at padded steps.
@@ -83,7 +87,7 @@ def states_and_adjoints(network: Network, batch: Batch, loss: Loss) -> tuple[lis
             )
             seen.append((xs, jax.tree.map(_shifted, start, states)))
             xs, last = hs, jax.vmap(cell.read)(final)
-        return loss(network.readout(last if network.shape.readout == "last" else xs)), seen
+        return loss(network.readout(last if network.spec.readout == "last" else xs)), seen
 
     nudges = [still(layer.cell, layer.weights) for layer in network.layers]
     adjoints, seen = jax.grad(run, has_aux=True)(nudges)

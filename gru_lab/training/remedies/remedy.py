@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from gru_lab.models import Network
+from gru_lab.errors import UserError
+from gru_lab.models import Model, Network
+from gru_lab.models.recurrent import RecurrentNetwork
 from gru_lab.schema import Registry, Schema
 from gru_lab.tasks import Batch
 from gru_lab.typing import Array
@@ -26,6 +28,16 @@ class Remedy(Schema):
     """
 
     group: ClassVar[str] = "remedy"
+    draws: ClassVar[bool] = False  # whether it minimises its penalty on batches of its own
+
+    def check_model(self, model: Model) -> None:
+        """Raise `UserError` for a model on whose recurrent layers the penalty cannot be measured."""
+        if not model.needs_cell:
+            raise UserError(f"remedy is {name_of(self)!r}: it works on recurrent layers, and this model has none")
+        if getattr(model, "bidirectional", False):
+            raise UserError(
+                f"remedy is {name_of(self)!r}: it works on layers of one direction, and model.bidirectional is true"
+            )
 
     def penalty(self, network: Network, batch: Batch, loss: Loss) -> Array:
         """What is minimised, one number: over all recurrent layers, on one batch whose loss is `loss(outputs)`."""
@@ -42,6 +54,13 @@ class Remedy(Schema):
     def beside_loss(self, gradient: Any, update: Array, of_penalty: Callable[[], Any]) -> Any:
         """The gradient of an update from the loss's, and from the penalty's, `of_penalty()`."""
         return gradient
+
+
+def of_layers(network: Network) -> RecurrentNetwork:
+    """The network, whose layers a penalty is measured on; `UserError` for one that is built otherwise."""
+    if not isinstance(network, RecurrentNetwork):
+        raise UserError(f"remedy works on the layers of model=recurrent, and the network is a {type(network).__name__}")
+    return network
 
 
 def when(due: Array, then: Callable[[Any], Any], value: Any) -> Any:
@@ -75,10 +94,11 @@ def scheduled(update: Array, every: int, until: int | None) -> Array:
 
 
 _registry = Registry("remedy", Remedy, "gru_lab.training.remedies")
-register, names, get, create, name_of = (
+register, names, get, create, name_of, exported = (
     _registry.register,
     _registry.names,
     _registry.get,
     _registry.create,
     _registry.name_of,
+    _registry.exported,
 )

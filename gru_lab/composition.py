@@ -1,0 +1,215 @@
+"""Hydra: from the arguments of a command line to its jobs, every one checked before the first one starts."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from gru_lab.arguments import HYDRAS, SWEEP, combinations, parsed
+from gru_lab.config import FAMILIES, Job, build_job, check_writable, network, nodes
+from gru_lab.errors import UserError, listed, nearest
+
+SHOWN = {"job": lambda name: name != "hydra", "hydra": lambda name: name == "hydra", "all": lambda name: True}
+
+
+def configs() -> Path:
+    """The folder of the YAML files: beside the package in a checkout, inside it once installed."""
+    package = Path(__file__).parent
+    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
+
+
+def options() -> dict[str, list[str]]:
+    """The options of every group: those of the dataclasses first, then the presets of the YAML files."""
+    by_group: dict[str, list[str]] = {}
+    for group, option, *_ in nodes():
+        by_group.setdefault(group, []).append(option)
+    for path in sorted(configs().rglob("*.yaml")):
+        group, *folders = path.parent.relative_to(configs()).parts or ("",)
+        if group not in ("", "hydra"):
+            by_group.setdefault(group, []).append("/".join((*folders, path.stem)))
+    by_group["network"] += [path.stem for path in _cells()]
+    return by_group
+
+
+def compose(name: str, arguments: Sequence[str]) -> list[Job]:
+    """Every job that the arguments ask for, checked and not yet run.
+
+    Args:
+        name: the top configuration, `configs/<name>.yaml`.
+        arguments: as people write them; `-m` sweeps.
+
+    Raises:
+        UserError: one sentence for the first mistake.
+    """
+    with _hydra():
+        return _checked(_composed(name, parsed(arguments), arguments))
+
+
+def run(name: str, action: Callable[[Job], Any], arguments: Sequence[str]) -> None:
+    """Check every job that the arguments ask for, then call `action` for each, or show the configurations (`--cfg`).
+
+    Where a setting of Hydra's is among them, such as another launcher, Hydra runs the jobs.
+
+    Raises:
+        UserError: one sentence for the first mistake.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+
+    arguments, shown = _split(arguments)
+    if {*HYDRAS} & {*arguments}:
+        _hydras_own(name, action)
+        return
+    with _hydra():
+        overrides = parsed(arguments)
+        composed = _composed(name, overrides, arguments)
+        jobs = _checked(composed)
+        if shown:
+            print("---\n".join(_yaml(config, *shown) for config in composed), end="")
+            return
+        choices = composed[0].hydra.runtime.choices
+        ours = all(choices[f"hydra/{part}"] == "basic" for part in ("launcher", "sweeper"))
+        if not ours or any(override.key_or_group.startswith(("hydra.", "hydra/")) for override in overrides):
+            hydra: Any = GlobalHydra.instance().hydra
+            start = hydra.multirun if {*SWEEP} & {*arguments} else hydra.run
+            start(name, _task(action), [override.input_line for override in overrides])
+            return
+    for job in numbered(jobs):
+        action(job)
+
+
+def numbered(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs of one command, each with its place among them: `[2/3] `; one job alone has none."""
+    if len(jobs) == 1:
+        return list(jobs)
+    return [replace(job, place=f"[{n}/{len(jobs)}] ") for n, job in enumerate(jobs, start=1)]
+
+
+@contextmanager
+def _hydra() -> Iterator[None]:
+    """Hydra with our configurations."""
+    import hydra
+
+    _register()
+    with _in_sentences(), hydra.initialize_config_dir(str(configs()), version_base="1.3"):
+        yield
+
+
+@contextmanager
+def _in_sentences() -> Iterator[None]:
+    """A complaint of Hydra's about the arguments becomes a `UserError`."""
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(_sentence(error)) from None
+
+
+def _register() -> None:
+    """Tell Hydra the options that the dataclasses give."""
+    from hydra.core.config_store import ConfigStore
+
+    store = ConfigStore.instance()
+    for group, option, node, package in (*nodes(), *(network(path.stem) for path in _cells())):
+        store.store(group=group, name=option, node=node, package=package)
+
+
+def _cells() -> list[Path]:
+    return sorted(configs().glob("cell/*"))
+
+
+def _hydras_own(name: str, action: Callable[[Job], Any]) -> None:
+    """Let Hydra read the command line of the process itself: help, tab completion and other options of its own."""
+    import hydra
+
+    _register()
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come back to us as they are
+    with _in_sentences():
+        hydra.main(version_base="1.3", config_path=str(configs()), config_name=name)(_task(action))()
+
+
+def _task(action: Callable[[Job], Any]) -> Callable[[Any], None]:
+    def task(config: Any) -> None:
+        action(_job(config))
+
+    return task
+
+
+def _split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, bool] | None]:
+    """The arguments without `--cfg WHICH` and `--resolve`, and what those ask for."""
+    rest, shown, resolve = [], None, False
+    words = iter(arguments)
+    for word in words:
+        option, equals, which = word.partition("=")
+        if option in ("--cfg", "-c"):
+            shown = which if equals else next(words, "")
+            if shown not in SHOWN:
+                raise UserError(f"{option} is {shown!r}: it must be {listed(SHOWN)}.{nearest(shown, SHOWN)}")
+        elif word == "--resolve":
+            resolve = True
+        else:
+            rest.append(word)
+    return rest, (shown, resolve) if shown else None
+
+
+def _yaml(config: Any, shown: str, resolve: bool) -> str:
+    from omegaconf import OmegaConf
+
+    return OmegaConf.to_yaml(OmegaConf.masked_copy(config, list(filter(SHOWN[shown], config))), resolve=resolve)
+
+
+def _composed(name: str, overrides: Sequence[Any], arguments: Sequence[str]) -> list[Any]:
+    """The configuration of every job: of all combinations of the values where `-m` is given."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    composed = []
+    for combination in combinations(overrides, bool({*SWEEP} & {*arguments})):
+        try:
+            composed.append(hydra.compose(name, combination, return_hydra_config=True))
+        except (HydraException, OmegaConfBaseException):
+            raise
+        except (TypeError, ValueError) as error:  # a field of what is a list, a number for a group
+            said = " ".join(combination).replace("++", "")
+            raise UserError(f"{said} cannot be put together: {_sentence(error)}") from None
+    if not composed:
+        raise UserError(f"{' '.join(arguments)} asks for no run: a glob matches nothing")
+    return composed
+
+
+def _checked(composed: Sequence[Any]) -> list[Job]:
+    jobs = [_job(config) for config in composed]
+    for folder in {job.folder for job in jobs}:
+        check_writable(folder)
+    return jobs
+
+
+def _job(config: Any) -> Job:
+    from omegaconf import OmegaConf
+
+    chosen = OmegaConf.select(config, "hydra.runtime.choices") or {}
+    tree: dict[str, Any] = {}
+    for name in config:
+        if name != "hydra":
+            value = config[name]
+            tree[name] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+    return build_job(tree, {str(group): str(option) for group, option in chosen.items()})
+
+
+def _sentence(error: Exception) -> str:
+    """A complaint of Hydra's or OmegaConf's, in one sentence."""
+    from hydra.errors import MissingConfigException
+
+    if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
+        group, _, option = str(error.missing_cfg_file).partition("/")
+        known = options().get(group) or error.options or ["nothing"]
+        outside = ", or path/to/file.py:Class for a class of the user's own" if group in (*FAMILIES, "network") else ""
+        return f"{group} {option!r} is unknown: it must be {listed(known)}{outside}.{nearest(option, known)}"
+    return " ".join(str(error).split("\n")[0].split())
+
+
+__all__ = ["compose", "configs", "numbered", "options", "run"]

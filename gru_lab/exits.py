@@ -1,0 +1,77 @@
+"""Ends of a program: signals that ask it to, a reader that has gone, and the exit status of each."""
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any, NoReturn, TextIO
+
+ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a scheduler, a terminal that was closed
+READER_GONE = 128 + 13  # the status of a program that SIGPIPE ended
+
+
+class Stopped(KeyboardInterrupt):
+    """A signal asked the program to end; whatever catches Ctrl-C catches it.
+
+    >>> Stopped(15).name, Stopped(15).status
+    ('SIGTERM', 143)
+    """
+
+    def __init__(self, number: int) -> None:
+        self.name, self.status = signal.Signals(number).name, 128 + number
+        super().__init__(self.name)
+
+
+def leave(main: Callable[[], int | None]) -> NoReturn:
+    """Run the main function of a program, and exit with the status that it returns.
+
+    The first signal of `ENDING` raises `Stopped`, so that what was reached can be kept. From then on a second Ctrl-C
+    ends the program at once, and other signals are ignored: a scheduler may send several. A signal that the parent
+    process ignores (`nohup`) stays ignored. A reader that closes its end of a pipe (`| head`) ends the program quietly.
+    """
+    numbers = [getattr(signal, name) for name in ENDING if hasattr(signal, name)]
+    handled = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+    ending: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        if not ending:
+            ending.append(number)
+            raise Stopped(number)
+        if number == signal.SIGINT:
+            os.write(2, b"ended at once\n")
+            os._exit(Stopped(ending[0]).status)
+
+    for number in handled:
+        signal.signal(number, stop)
+    status: Any
+    try:
+        try:
+            status = main()
+        except SystemExit as end:  # of argparse
+            status = end.code
+        except Stopped as stopped:
+            print(f"ended by {stopped.name}", file=sys.stderr)
+            status = stopped.status
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not [stream for stream in (sys.stdout, sys.stderr) if _closed(stream)]:
+            raise
+        status = READER_GONE
+    finally:
+        for number in handled:  # nothing is lost any more, and what ends the interpreter must not be cut short
+            signal.signal(number, signal.SIG_IGN)
+    sys.exit(status)
+
+
+def _closed(stream: TextIO) -> bool:
+    """True if the reader of a stream has gone; what is still to be written to it then goes nowhere."""
+    watched = select.poll()
+    watched.register(stream.fileno(), select.POLLOUT)
+    gone = any(event & (select.POLLERR | select.POLLHUP) for _, event in watched.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return gone
+
+
+__all__ = ["Stopped", "leave"]

@@ -1,0 +1,137 @@
+"""The contract of a model: the settings of a network, and what training, records and diagnostics ask of it."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar, Literal
+
+import jax
+from flax import nnx
+
+from gru_lab.cells import Cell
+from gru_lab.recurrence import Method, Sequential
+from gru_lab.schema import Registry, Schema, Size, UserError
+from gru_lab.typing import Array, Float, Int, Key
+
+
+@dataclass(frozen=True)
+class Spec:
+    """The inputs and outputs that a network must have: a task's `inputs`, `outputs`, `symbols` and `readout`."""
+
+    inputs: int
+    outputs: int
+    symbols: bool
+    readout: Literal["last", "every"]
+
+
+class Network(nnx.Module):
+    """From sequences to answers: vectors or symbols in, one vector of outputs per sequence or per step out."""
+
+    @property
+    def recurrent(self) -> tuple[Any, ...]:
+        """The recurrent layers, from below; none by default."""
+        return ()
+
+    @property
+    def parts(self) -> dict[str, Any]:
+        """The modules whose parameters are counted apart, by name."""
+        return {"network": self}
+
+    def constrain(self, length: int) -> None:
+        """Project the parameters of the recurrent layers onto the sets that their cells allow; see `Cell.constrain`."""
+        for layer in self.recurrent:
+            for each in layer.each:
+                for name, value in each.cell.constrain(each.weights, length).items():
+                    each.params[name][...] = value
+
+    def scale_rates(self) -> None:
+        """Multiply each parameter by the factor of its learning rate: a network of ones becomes one of factors."""
+        for layer in self.recurrent:
+            for each in layer.each:
+                for name, factor in each.cell.rates().items():
+                    each.params[name][...] = each.params[name][...] * factor
+
+    def __call__(
+        self,
+        inputs: Any,
+        lengths: Int[Array, " B"] | None = None,
+        *,
+        key: Key | None = None,
+        dropout: Float[Array, ""] | float | None = None,
+        method: Method = Sequential(),  # noqa: B008 (frozen)
+    ) -> Float[Array, "B ..."]:
+        """The network's outputs (batch, outputs), or (batch, time, outputs) where the readout is of every step.
+
+        Args:
+            inputs: vectors (batch, time, inputs), symbols (batch, time), or a pytree of such.
+            lengths: the steps of each sequence; all of the time axis if None.
+            key: random key of dropout, as in training; nothing is dropped without one.
+            dropout: its share, which may be traced; the model's own if None.
+            method: how recurrent layers run their steps.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(Schema):
+    """The settings of a network around its cell, if it has one. A subclass writes `build`.
+
+    Attributes:
+        parameters: a budget; with `cell.hidden=auto` the hidden size is the one with which the whole network has the
+            nearest number of trainable parameters.
+    """
+
+    group: ClassVar[str] = "model"
+    needs_cell: ClassVar[bool] = True
+
+    parameters: Size | None = None
+
+    def __post_init__(self) -> None:
+        """Check the fields, and that the class says how its network is built."""
+        if type(self).build is Model.build:
+            raise UserError(f"model {type(self).__name__} lacks `build`: a model must write build(cell, spec, rngs)")
+        super().__post_init__()
+
+    def build(self, cell: Cell | None, spec: Spec, rngs: nnx.Rngs) -> Network:
+        """The untrained network; `cell` is None where the model needs none."""
+        raise NotImplementedError
+
+    def check_cell(self, cell: Cell | None) -> None:
+        """The cell must be given where the model needs one, and must be None where it does not."""
+        name = name_of(self)
+        if self.needs_cell and cell is None:
+            raise UserError(f"cell is missing: model={name} is built of one")
+        if not self.needs_cell and cell is not None:
+            raise UserError(f"cell is {type(cell).__name__}: model={name} has no cell, so leave it out")
+
+
+def count_parameters(model: Model, cell: Cell | None, spec: Spec) -> dict[str, int]:
+    """The number of trainable parameters of a network, by part; nothing is computed.
+
+    >>> from gru_lab import cells, models
+    >>> spec = Spec(inputs=2, outputs=1, symbols=False, readout="last")
+    >>> count_parameters(models.RecurrentModel(), cells.GRU(hidden=8), spec)
+    {'recurrent': 272, 'readout': 9}
+    """
+    model.check_cell(cell)
+    return dict(_counted(model, cell, spec))
+
+
+@cache
+def _counted(model: Model, cell: Cell | None, spec: Spec) -> dict[str, int]:
+    parts = nnx.eval_shape(lambda: model.build(cell, spec, nnx.Rngs(0))).parts
+    return {
+        name: sum(leaf.size for leaf in jax.tree.leaves(nnx.state(part, nnx.Param)))
+        for name, part in parts.items()
+        if part is not None
+    }
+
+
+_registry = Registry("model", Model, "gru_lab.models")
+register, names, get, create, name_of, exported = (
+    _registry.register,
+    _registry.names,
+    _registry.get,
+    _registry.create,
+    _registry.name_of,
+    _registry.exported,
+)

@@ -1,0 +1,44 @@
+"""Blocks as Markdown."""
+
+from collections.abc import Iterator, Sequence
+
+from gru_lab.reports import escape
+from gru_lab.reports.blocks import Block, Code, Figure, Heading, Table, Text, Words, aligned, joined
+
+
+def markdown(blocks: Sequence[Block]) -> str:
+    """Blocks as GitHub shows them."""
+    return "\n".join(line for block in blocks for line in (*_markdown(block), "")).rstrip("\n") + "\n"
+
+
+def _markdown(block: Block) -> Iterator[str]:
+    def words(parts: Words, begins: bool = False) -> str:
+        text = joined(parts, escape.markdown, lambda text: f"**{text}**")
+        return text if not begins or not isinstance(parts, str) else escape.markdown(parts, begins)
+
+    def row(cells: Sequence[Words]) -> str:
+        return f"| {' | '.join(map(words, cells))} |"
+
+    match block:
+        case Heading(text, level):
+            yield f"{'#' * level} {escape.markdown(text)}"
+        case Text(parts):
+            yield words(parts, begins=True)
+        case Code(text):
+            fence = "```"
+            while fence in text:
+                fence += "`"
+            yield from (fence, *map(escape.plain, text.splitlines()), fence)
+        case Table(head, rows, align, _, notes):
+            yield row(head)
+            yield f"|{'|'.join({'l': '---', 'c': ':---:', 'r': '---:'}[a] for a in aligned(head, align))}|"
+            yield from map(row, rows)
+            if notes:
+                yield from ("", *(f"- {words(note, begins=True)}" for note in notes))
+        case Figure(name, _, caption) if block.shown:
+            yield f"![{escape.markdown(caption)}]({name}.{block.shown})"
+
+
+def page(title: str, blocks: Sequence[Block]) -> str:
+    """A whole file."""
+    return f"# {escape.markdown(title)}\n\n{markdown(blocks)}"

@@ -1,0 +1,60 @@
+"""The comparison: the table, and for every task the learning curves and the gradient that reaches earlier states."""
+
+from dataclasses import dataclass
+
+from gru_lab.errors import UserError
+from gru_lab.reports import render
+from gru_lab.reports.curves import learning_curves
+from gru_lab.reports.document import Block, Code, Document, Figure, Heading
+from gru_lab.reports.gradient_flow import gradient_flow_figure
+from gru_lab.reports.labels import layout
+from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
+from gru_lab.reports.style import palette
+from gru_lab.reports.table import REFERENCE, Table, build
+from gru_lab.runs import Found
+
+KINDS = {
+    "learning_curves": ("Learning curves", learning_curves),
+    "gradient_flow": ("The gradient that reaches earlier states", gradient_flow_figure),
+}
+
+
+@register("comparison")
+@dataclass(frozen=True)
+class Comparison(Page):
+    """The table of all groups with its figures.
+
+    Attributes:
+        reference: the network that costs are relative to; None for none.
+    """
+
+    reference: str | None = REFERENCE
+
+    def make(self, material: Material) -> Document:
+        """See `Page.make`."""
+        return comparison(table(material.found, self.reference), material)
+
+
+def table(found: Found, reference: str | None) -> Table:
+    """The table alone; `UserError` if no member is left."""
+    if not found.groups:
+        raise UserError("; ".join([*found.broken, "no whole member is left, so there is no table"]))
+    return build(found.groups, found.broken, found.repeated, reference)
+
+
+def comparison(table: Table, material: Material) -> Document:
+    """The page with a table that was made of the same material."""
+    groups = material.found.groups
+    placed, colours = layout(groups), palette(group.shared.network for group in groups)
+    blocks: list[Block] = [Code(material.command)] if material.command else []
+    blocks += render.blocks(render.shown(table))
+    taken: list[str] = []
+    for row in placed.rows:
+        blocks.append(Heading(row))
+        for kind, (words, draw) in KINDS.items():
+            if files := draw(row, placed.row(row), colours):
+                taken.append(unused(f"{kind}_{file_name(row)}", taken))
+                blocks.append(Figure(taken[-1], files, f"{words}: {row}"))
+    networks = dict.fromkeys(group.shared.network for group in groups)
+    title = f"{len(networks)} network{'s' * (len(networks) > 1)} on {' and '.join(placed.rows)}"
+    return Document(title, blocks, {"table.csv": render.csv(table).encode()})

@@ -1,0 +1,126 @@
+"""A report for the person at the terminal: printed, written, and not made again while nothing changed."""
+
+import hashlib
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from gru_lab.errors import UserError
+from gru_lab.reports.escape import plain
+from gru_lab.reports.render import Shown, print_table, shown
+from gru_lab.reports.table import REFERENCE
+from gru_lab.runs import Found, MemberFolder
+from gru_lab.runs.files import write_atomically
+
+KEPT = ".report.json"  # beside the files of a report: what it was made from, and its table in words
+PACKAGES = ("matplotlib", "numpy")  # another version draws other figures
+FILES = ("record.json", "metrics.jsonl", "measurements/gradient_flow.jsonl")  # of a member, that a report shows
+
+
+def publish(
+    found: Found, out: Path, *, reference: str | None = REFERENCE, html: bool = False, command: str = ""
+) -> int:
+    """Print the table of what `find_records` gave and write it with its figures; returns the exit status.
+
+    The table goes to stdout, a sentence for each member or run that is left out to stderr; the status is then 2. A
+    report that is already in `out` and was made from the same records by the same sources is printed from there.
+
+    Raises:
+        UserError: if there is no table to make, or it cannot be written.
+    """
+    from rich.console import Console
+
+    mark = fingerprint(found, reference, html, command if html else "")
+    kept = _kept(Path(out), mark)
+    if kept is None:
+        from gru_lab.reports import report
+
+        made = report.make(found, reference=reference, html=html, command=command)
+        paths = report.save(made.files, Path(out))
+        table, broken, folder, names = shown(made.table), made.broken, paths[0].parent, [path.name for path in paths]
+        _keep(folder, mark, made.files, table, broken)
+    else:
+        folder, names, table, broken = kept
+    print_table(table, Console())
+    for sentence in broken:
+        print(f"left out: {plain(sentence)}", file=sys.stderr)
+    print(f"\n{'written to' if kept is None else 'unchanged in'} {plain(folder)}: {', '.join(names)}")
+    return 2 if broken else 0
+
+
+def publish_page(name: str, found: Found, out: Path, *, html: bool = False, command: str = "") -> int:
+    """Print any page of the found members as Markdown and write it with its figures; returns the exit status.
+
+    Args:
+        name: of a page in `gru_lab.reports.pages`, or `module:Class` or `path/to/file.py:Class`.
+        found: what `find_records` gave.
+        out: the folder for it.
+        html: whether the page is also written as `index.html`.
+        command: what made the page, which it shows.
+
+    Raises:
+        UserError: if there is no such page, it lacks what it needs, or it cannot be written.
+    """
+    from gru_lab.reports import pages, report
+
+    page = pages.create(name)
+    found = report.whole(found)
+    page = page.make(pages.Material(found, pages.subjects(found.groups), command))
+    paths = report.save(page.files(formats=("markdown", "html") if html else ("markdown",)), Path(out))
+    print(page.write("markdown"))
+    for sentence in found.broken:
+        print(f"left out: {plain(sentence)}", file=sys.stderr)
+    print(f"written to {plain(paths[0].parent)}: {', '.join(path.name for path in paths)}")
+    return 2 if found.broken else 0
+
+
+def fingerprint(found: Found, *options: Any) -> str:
+    """The hash of what makes a report: the files of the members, sentences, options, the sources of reports."""
+    digest = hashlib.sha256()
+
+    def add(*parts: Any) -> None:
+        digest.update(json.dumps(parts).encode())
+
+    add(options, found.broken, found.repeated, [version(package) for package in PACKAGES])
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
+        add(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+    for group in found.groups:
+        for record in group.members:
+            add(group.key, record.member.name, str(record.folder))
+            folder = MemberFolder(record.folder).path if record.folder else None
+            for name in FILES if folder else ():
+                content = (folder / name).read_bytes() if folder and (folder / name).exists() else b""
+                add(name, hashlib.sha256(content).hexdigest())
+    return digest.hexdigest()
+
+
+def _keep(folder: Path, mark: str, files: dict[str, bytes], table: Shown, broken: tuple[str, ...]) -> None:
+    """Write down what a report was made from; it is a note of ours, and the newest counts."""
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    content = {"fingerprint": mark, "files": hashes, "broken": broken, "table": table.as_tree()}
+    try:
+        write_atomically(folder / KEPT, json.dumps(content, indent=1))
+    except OSError as error:
+        raise UserError(f"the report cannot be written to {folder}: {error.strerror}") from None
+
+
+def _kept(out: Path, mark: str) -> tuple[Path, list[str], Shown, tuple[str, ...]] | None:
+    """The folder, the names of the files, the table and the sentences of the same report; None if it is not there."""
+    from gru_lab.reports.report import places
+
+    for folder in places(out):
+        if not folder.is_dir():
+            return None
+        try:
+            content = json.loads((folder / KEPT).read_text())
+            hashes = content["files"]
+            if content["fingerprint"] != mark or any(
+                hashlib.sha256((folder / name).read_bytes()).hexdigest() != known for name, known in hashes.items()
+            ):
+                continue
+            return folder, list(hashes), Shown.of_tree(content["table"]), tuple(content["broken"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # no report, or one that was cut short: it is made again
+    return None

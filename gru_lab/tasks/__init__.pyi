@@ -1,0 +1,13 @@
+# Made by scripts/stubs.py.
+
+from gru_lab.data import Batch as Batch
+from gru_lab.tasks.adding import Adding as Adding
+from gru_lab.tasks.copy import Copy as Copy
+from gru_lab.tasks.digits import Digits as Digits
+from gru_lab.tasks.task import Task as Task
+from gru_lab.tasks.task import create as create
+from gru_lab.tasks.task import get as get
+from gru_lab.tasks.task import name_of as name_of
+from gru_lab.tasks.task import names as names
+from gru_lab.tasks.task import register as register
+from gru_lab.tasks.temporal_order import TemporalOrder as TemporalOrder

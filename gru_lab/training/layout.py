@@ -1,0 +1,93 @@
+"""How the work of a group of members is laid out on a machine: chosen once, written down, and used again on resume."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gru_lab.data import Batch, Sampled, bytes_per_sequence, chunk_size, memory_at_hand, sequences
+from gru_lab.training.experiment import Experiment
+from gru_lab.training.population import Placement, chosen
+from gru_lab.training.train import Program, make_program
+
+SHARE = 8  # of the memory at hand one part goes to evaluation
+MOST = 2**30  # bytes that an evaluation takes at most
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the work of a group of members is laid out: it changes no result but for rounding.
+
+    `placement` of members on devices, `chunk` sequences evaluated at once, and whether `dropout` is compiled in.
+    """
+
+    placement: Placement
+    chunk: int
+    dropout: bool
+
+
+def layout_for(experiment: Experiment, dropout: bool) -> Layout:
+    """How new members are laid out on this machine."""
+    placement = chosen(experiment.population.placement)
+    chunk = experiment.training.chunk or _fitting_chunk(experiment, placement)
+    return Layout(placement, chunk, dropout)
+
+
+def most_members(experiment: Experiment, layout: Layout) -> int:
+    """How many members fit in half of the memory at hand; the others train after them, by the same program.
+
+    A member takes its state, before and after a step; where all train at once also what a step keeps for its gradient.
+    """
+    program = make_program(experiment, layout.dropout)
+    state = jax.eval_shape(lambda: program.init(jax.random.key(0), dict.fromkeys(experiment.hyper, 1.0)))
+    each = 2 * sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    if layout.placement == "vmap":
+        each += experiment.training.batch * _bytes_each(experiment, program)
+    return max(1, memory_at_hand() // 2 // each)
+
+
+def _fitting_chunk(experiment: Experiment, placement: Placement) -> int:
+    """How many sequences fit, so that evaluation takes an eighth of the memory at hand, and a gigabyte at most."""
+    program, training = make_program(experiment), experiment.training
+    sampled = isinstance(program.source, Sampled)
+    sizes = [training.validation, training.test] if sampled else [sequences(program.source.holdout("validation", 1))]
+    members = len(experiment.members())
+    at_once = {"vmap": members, "devices": min(members, len(jax.devices())), "map": 1}[placement]
+    return chunk_size(max(sizes), _bytes_each(experiment, program), min(MOST, memory_at_hand() // SHARE) // at_once)
+
+
+def _bytes_each(experiment: Experiment, program: Program) -> int:
+    """What one sequence more takes in memory when it is evaluated, at most."""
+    source, task = program.source, experiment.task
+    some = jax.eval_shape(lambda: source.holdout("validation", 4)) if isinstance(source, Sampled) else None
+    some = source.holdout("validation", 4) if some is None else some
+    shapes = jax.eval_shape(lambda: program.init(jax.random.key(0), dict.fromkeys(experiment.hyper, 1.0))).params
+    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    return bytes_per_sequence(
+        lambda batch: task.measure(program.network(params)(batch.inputs, batch.lengths), batch), some
+    )
+
+
+def equally_long(batches: Sequence[Batch], per_step: bool) -> list[Batch]:
+    """Batches (updates, batch, time, ...) with the same number of steps: zeros stand behind the lengths.
+
+    With `per_step` targets and weights have a time axis, too.
+    """
+    longest = max(leaf.shape[2] for batch in batches for leaf in jax.tree.leaves(batch.inputs))
+
+    def padded(tree: Any) -> Any:
+        return jax.tree.map(
+            lambda leaf: np.pad(leaf, [(0, 0), (0, 0), (0, longest - leaf.shape[2])] + [(0, 0)] * (leaf.ndim - 3)), tree
+        )
+
+    return [
+        batch._replace(
+            inputs=padded(batch.inputs),
+            targets=padded(batch.targets) if per_step else batch.targets,
+            weights=padded(batch.weights) if per_step else batch.weights,
+        )
+        for batch in batches
+    ]

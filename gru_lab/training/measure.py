@@ -1,0 +1,193 @@
+"""Diagnostics of members: of the last recurrent layer, on the first sequences of the validation set.
+
+There is one store for what is measured, the logs of measurements in the folders of the members: while they train,
+at their end, and from outside, once they have finished.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from gru_lab import diagnostics
+from gru_lab.data import Batch, at_end
+from gru_lab.diagnostics import Diagnostic, Layer
+from gru_lab.errors import UserError
+from gru_lab.models import Network
+from gru_lab.runs import Member, MemberFolder, Record, RunFolder
+from gru_lab.runs.log import Log
+from gru_lab.runs.store import measurement_line
+from gru_lab.tasks import Task
+from gru_lab.training.experiment import Experiment
+from gru_lab.training.population import begin
+from gru_lab.training.train import Program, make_program, new_network
+from gru_lab.typing import Array
+
+WHEN = ("initial", "trained")
+
+
+class Asked(NamedTuple):
+    """A diagnostic, and how many sequences of the validation set it is measured on."""
+
+    diagnostic: Diagnostic
+    sequences: int
+
+    @classmethod
+    def of(cls, name: str, sequences: int | None = None, **fields: Any) -> "Asked":
+        """A diagnostic by its name, with the number of sequences that it is usually measured on."""
+        diagnostic = diagnostics.create(name, **fields)
+        return cls(diagnostic, sequences or diagnostic.usual_sequences)
+
+    @property
+    def log(self) -> str:
+        """The name of its log: the diagnostic's, with letters that change with any setting that is not the default."""
+        name, cls = diagnostics.name_of(self.diagnostic), type(self.diagnostic)
+        if self == Asked(cls(), cls.usual_sequences):
+            return name
+        settings = json.dumps([dataclasses.asdict(self.diagnostic), self.sequences], sort_keys=True)
+        return f"{name}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
+
+def first_sequences(program: Program, experiment: Experiment, sequences: int) -> Batch:
+    """The first sequences of the validation set."""
+    whole = program.source.holdout("validation", experiment.training.validation)
+    return jax.tree.map(lambda leaf: jnp.asarray(leaf[:sequences]), whole)
+
+
+def last_layer(network: Network, task: Task, batch: Batch) -> Layer:
+    """The last recurrent layer of a network, what it sees of a batch, and the loss of its last outputs."""
+    stack: Any = network
+    layer, xs_BTI = stack.recurrent[-1], stack.below_last(batch.inputs, batch.lengths)
+    if task.readout == "every":
+        batch = batch._replace(
+            targets=at_end(batch.targets, batch.lengths),
+            weights=None if batch.weights is None else at_end(batch.weights, batch.lengths),
+        )
+
+    def loss(outputs_BO: Array) -> Array:  # a sum over sequences: each one's gradient stands for itself
+        outputs = stack.after_last(outputs_BO, xs_BTI, batch.lengths)
+        losses = task.losses(outputs, batch.targets)
+        return jnp.sum(losses if batch.weights is None else losses * batch.weights)
+
+    return Layer(layer.cell, layer.weights, xs_BTI, batch.lengths, loss)
+
+
+def measurement(experiment: Experiment, program: Program, asked: Asked) -> Callable[[Any, Batch], dict[str, Array]]:
+    """What a diagnostic measures of one member, as a pure function of its parameters and the validation set."""
+
+    def measure(params: Any, batch: Batch) -> dict[str, Array]:
+        few = jax.tree.map(lambda leaf: leaf[: asked.sequences], batch)
+        return asked.diagnostic.measure(last_layer(program.network(params), experiment.task, few))
+
+    return measure
+
+
+def write(folder: MemberFolder, asked: Asked, moments: Mapping[str, tuple[int, Mapping[str, Any]]]) -> None:
+    """Add what was measured at some moments, `{"initial": (0, values)}`, unless it is there."""
+    known = folder.measured(asked.log)
+    log = Log(folder.measurement(asked.log))
+    for when, (update, values) in moments.items():
+        if known is None or known.at(when) is None:
+            log.append(measurement_line(update, when, values))
+    log.sync()
+
+
+Answers = dict[str, dict[str, dict[str, np.ndarray]]]  # name of what was asked -> initial, trained -> name -> members
+
+
+def measure_members(
+    experiment: Experiment, run: RunFolder | None, members: Sequence[Member], asked: Mapping[str, Asked]
+) -> Answers:
+    """What diagnostics measure of members at initialisation and at their best: arrays with the members first.
+
+    What is known is read from the folders of the members, what is missing is measured and kept there. Without a run
+    the members are as they begin, and `trained` is missing. A cell that a diagnostic refuses has an empty entry.
+
+    Raises:
+        UserError: if a member has not finished.
+    """
+    answers: Answers = {name: {} for name in asked}
+    fitting = {name: each for name, each in asked.items() if fits(experiment, each.diagnostic)}
+    folders = [] if run is None else [run.member(member) for member in members]
+    missing = {name: each for name, each in fitting.items() if run is None or not _known(folders, each)}
+    if missing:
+        program = make_program(experiment)
+        initial = begin(program, members)
+        params = {"initial": (np.zeros(len(members), int), initial.params)}
+        if run is not None:
+            params["trained"] = _best(experiment, program, folders, initial)
+        batch = first_sequences(program, experiment, max(each.sequences for each in missing.values()))
+        for name, each in missing.items():
+            of_member = measurement(experiment, program, each)
+            measure = jax.jit(lambda many, batch, f=of_member: jax.lax.map(lambda params: f(params, batch), many))
+            measured = {when: jax.tree.map(np.asarray, measure(many, batch)) for when, (_, many) in params.items()}
+            answers[name] = measured
+            for n, folder in enumerate(folders):
+                moments = {w: (int(params[w][0][n]), {k: v[n] for k, v in measured[w].items()}) for w in measured}
+                write(folder, each, moments)
+    for name, each in fitting.items():
+        if run is not None:
+            answers[name] = _read(folders, each)
+    return answers
+
+
+def fits(experiment: Experiment, diagnostic: Diagnostic) -> bool:
+    """Whether a diagnostic can be asked of an experiment's network."""
+    try:
+        check(experiment, diagnostic)
+    except UserError:
+        return False
+    return True
+
+
+def check(experiment: Experiment, diagnostic: Diagnostic) -> None:
+    """Raise `UserError` where a diagnostic cannot be asked of an experiment's network."""
+    name = diagnostics.name_of(diagnostic)
+    network: Any = nnx.eval_shape(lambda: new_network(experiment, jax.random.key(0)))
+    if experiment.cell is None or not network.recurrent:
+        raise UserError(f"diagnostic is {name!r}: it looks at recurrent layers, and {experiment.network} has none")
+    if not (hasattr(network, "below_last") and hasattr(network, "after_last")):
+        raise UserError(f"diagnostic is {name!r}: {type(network).__name__} lacks `below_last` or `after_last`")
+    diagnostic.check_cell(experiment.cell)
+
+
+def _known(folders: Sequence[MemberFolder], asked: Asked) -> bool:
+    moments = [folder.measured(asked.log) for folder in folders]
+    return all(known is not None and all(known.at(when) is not None for when in WHEN) for known in moments)
+
+
+def _read(folders: Sequence[MemberFolder], asked: Asked) -> dict[str, dict[str, np.ndarray]]:
+    moments = [folder.measured(asked.log) for folder in folders]
+    found: dict[str, dict[str, np.ndarray]] = {}
+    for when in WHEN:
+        values = [known.at(when) for known in moments if known is not None]
+        found[when] = {name: np.stack([each[name] for each in values if each]) for name in values[0] or ()}
+    return found
+
+
+def _best(experiment: Experiment, program: Program, folders: Sequence[MemberFolder], like: Any) -> tuple[Any, Any]:
+    """The updates and the parameters with the best validation result of every member."""
+    shape = jax.tree.map(lambda leaf: leaf[0], like)
+    states = []
+    for folder in folders:
+        record: Record | None = folder.record
+        loaded = folder.load_checkpoint(shape, experiment.identity)
+        if record is None:
+            raise UserError(f"{folder.path} holds no finished member: train this experiment first")
+        if loaded is None:
+            raise UserError(f"{folder.path} holds no checkpoint.safetensors: force=true trains this member anew")
+        states.append(loaded[0])
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *states)
+    return np.maximum(stacked.best_at, 0), jax.tree.map(jnp.asarray, stacked.best_params)
+
+
+def run_folder(experiment: Experiment, sweep: str | Path) -> RunFolder:
+    """Where the runs of a sweep keep this experiment."""
+    return RunFolder(Path(sweep) / experiment.name)

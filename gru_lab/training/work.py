@@ -1,0 +1,237 @@
+"""Work: the members that train together in one compiled program, and what callbacks see of them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from gru_lab.data import Batch, Sampled, Split, in_chunks, sequences
+from gru_lab.errors import UserError, listed
+from gru_lab.runs import Member, MemberFolder, RunFolder
+from gru_lab.runs.log import Line, Log
+from gru_lab.training.experiment import Experiment
+from gru_lab.training.layout import Layout, equally_long
+from gru_lab.training.population import begin, compiled
+from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
+
+FEW = 64  # sequences of the validation set that diagnostics may look at
+
+
+@dataclass
+class Work:
+    """Members that train together, from their first update to their records.
+
+    Attributes:
+        experiment, sweep: what is trained, and the name of its sweep.
+        run: the folder of the run; `members` and `folders` are those of its members that train here.
+        layout: how the work is laid out.
+        program: the pure functions; `data` is what they are given.
+        initial: the parameters with which the members begin.
+        state: where the members stand, on the host, leaves (members, ...).
+        live: which members trained in the last step; `measured` is what they measured.
+        seconds: of one update of one member, once per step in which all members trained.
+    """
+
+    experiment: Experiment
+    sweep: str
+    run: RunFolder
+    members: tuple[Member, ...]
+    layout: Layout
+    program: Program = field(init=False)
+    data: dict[str, Any] = field(init=False)
+    initial: Any = field(init=False)
+    state: MemberState = field(init=False)
+    live: np.ndarray = field(init=False)
+    measured: dict[str, np.ndarray] = field(init=False, default_factory=dict)
+    seconds: list[float] = field(init=False, default_factory=list)
+    compile_seconds: float = field(init=False, default=0.0)
+    folders: tuple[MemberFolder, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.program = make_program(self.experiment, self.layout.dropout)
+        self.folders = tuple(self.run.member(member) for member in self.members)
+        self._logs: dict[tuple[int, str], Log] = {}
+        self._programs: dict[str, tuple[Callable, Callable]] = {}
+        validation = self.holdout("validation")
+        self.data = {
+            "train": self.program.source.arrays(),
+            "validation": self.chunks(validation),
+            "few": jax.tree.map(lambda leaf: jnp.asarray(leaf[:FEW]), validation),
+        }
+        members = begin(self.program, self.members)
+        self.initial = jax.tree.map(np.asarray, members.params)
+        self.state = jax.tree.map(np.asarray, members)
+        self.live = np.ones(len(self.members), bool)
+
+    @property
+    def title(self) -> str:
+        """What trains here, for a person."""
+        from gru_lab import tasks
+
+        return f"{self.experiment.network} on {tasks.name_of(self.experiment.task)}"
+
+    @property
+    def update(self) -> int:
+        """The number of updates that the member furthest on has had."""
+        return int(np.max(self.state.update))
+
+    @property
+    def over(self) -> np.ndarray:
+        """Which members train no further."""
+        return np.asarray(stopped(self.experiment.training, self.state))
+
+    def holdout(self, split: Split) -> Batch:
+        """The whole validation or test set."""
+        take, size = self.program.source.holdout, getattr(self.experiment.training, split)
+        sampled = isinstance(self.program.source, Sampled)
+        return jax.jit(take, static_argnums=(0, 1))(split, size) if sampled else take(split, size)
+
+    def chunks(self, batch: Batch) -> Batch:
+        """A set of sequences in the chunks in which it is evaluated, on the device."""
+        weights = self.experiment.task.weights(batch)
+        return jax.tree.map(jnp.asarray, in_chunks(batch, min(self.layout.chunk, sequences(batch)), weights))
+
+    def compile(self) -> Callable[[], None]:
+        """The step of all members: train to the next evaluation, and take over what came of it."""
+        training = self.experiment.training
+
+        def asleep(each: tuple[MemberState, Any]) -> tuple[MemberState, Any]:
+            return each[0]._replace(update=each[0].update + training.updates), each[1]
+
+        programs: dict[Any, tuple[Callable, Callable]] = {}  # by the shapes of a stream's batches
+        on_devices: list[Any] = []  # between two steps, unless each brings new batches
+
+        def program(members: Any) -> tuple[Callable, Callable]:
+            shapes = str(jax.tree.map(jnp.shape, members[1]))
+            if shapes not in programs:
+                started = time.perf_counter()
+                function = lambda each, data: self.program.advance(each[0], data, each[1])  # noqa: E731
+                programs[shapes] = compiled(self.layout.placement, function, members, self.data, asleep)
+                self.compile_seconds += time.perf_counter() - started
+            return programs[shapes]
+
+        if not self.program.source.streamed:
+            program((self.state, None))
+
+        def step() -> None:
+            members = (self.state, self._batches())
+            lay_out, run = program(members)
+            started = time.perf_counter()
+            self.live = ~self.over
+            before = self.state
+            state, measured = run(on_devices.pop() if on_devices else lay_out(members), self.data)
+            if not self.program.source.streamed:
+                on_devices.append((state, None))
+            self.state, self.measured = self.real(state), self.real(measured)
+            if self.experiment.task.metric not in self.measured:
+                on_devices.clear()
+                self._judge()
+            if np.all(self.live):
+                updates = int(np.sum(self.state.update - before.update))
+                self.seconds.append((time.perf_counter() - started) / max(updates, 1))
+
+        return step
+
+    def _judge(self) -> None:
+        """Score the validation set on the host, where the task's metric is no sum."""
+        scores = self.scored(self.state.params, "validation")
+        task = self.experiment.task
+        value = np.array([score[task.metric] for score in scores])
+        self.measured |= {name: np.array([score[name] for score in scores]) for name in scores[0]}
+        better = (value < self.state.best) if task.better == "lower" else (value > self.state.best)
+        better &= np.isfinite(value) & (self.state.diverged_at == NEVER) & self.live
+        solved = (
+            np.asarray(task.solved(jnp.asarray(value)))
+            & (self.state.solved_at == NEVER)
+            & (self.state.diverged_at == NEVER)
+        )
+
+        def kept(new: np.ndarray, old: np.ndarray) -> np.ndarray:
+            return np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
+
+        self.state = self.state._replace(
+            best_params=jax.tree.map(kept, self.state.params, self.state.best_params),
+            best=np.where(better, value, self.state.best).astype(self.state.best.dtype),
+            best_at=np.where(better, self.state.update, self.state.best_at),
+            solved_at=np.where(solved, self.state.update, self.state.solved_at),
+        )
+
+    def _batches(self) -> Batch | None:
+        """The next batches of every member's stream, leaves (members, updates, batch, ...); None if not streamed."""
+        source, training = self.program.source, self.experiment.training
+        if not source.streamed:
+            return None
+        taken = [
+            source.take(member.seed, int(update), training.evaluate_every, training.batch)
+            for member, update in zip(self.members, self.state.update, strict=True)
+        ]
+        taken = equally_long(taken, self.experiment.task.readout == "every")
+        return jax.tree.map(lambda *leaves: np.stack(leaves), *taken)
+
+    def real(self, tree: Any) -> Any:
+        """A tree on the host, without the copies that fill up devices."""
+        return jax.tree.map(lambda leaf: np.asarray(leaf[: len(self.members)]), tree)
+
+    def measure(self, function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+        """A pure function of one member's parameters and of the data, as one of all members' parameters.
+
+        It is a program of its own, placed as training is, so that it changes no number of the training.
+        """
+        lay_out, run = compiled(self.layout.placement, function, self.state.params, self.data)
+        return lambda params: self.real(jax.block_until_ready(run(lay_out(params), self.data)))
+
+    def tested(self, params: Any, split: Split) -> list[dict[str, float]]:
+        """What parameters of all members are worth on the validation or test set, per member."""
+        sums = self._over(split, "evaluate", self.program.evaluate, params)
+        means = self.real({name: each.mean for name, each in sums.items()})
+        measured = [{name: float(values[n]) for name, values in means.items()} for n in range(len(self.members))]
+        if self.experiment.task.scored:
+            for values, scores in zip(measured, self.scored(params, split), strict=True):
+                values |= scores
+        return measured
+
+    def scored(self, params: Any, split: Split) -> list[dict[str, float]]:
+        """The metrics that are no sums, per member, made on the host from predictions and references."""
+        predictions = self.real(self._over(split, "outputs", self.program.outputs, params))
+        whole = self.holdout(split)
+        count = sequences(whole)
+
+        def of(n: int) -> Any:
+            return jax.tree.map(lambda leaf: leaf[n].reshape(-1, *leaf.shape[3:])[:count], predictions)
+
+        task = self.experiment.task
+        scores = [task.score(of(n), whole) for n in range(len(self.members))]
+        if task.metric not in scores[0]:
+            raise UserError(
+                f"task {type(task).__name__}: its metric is {task.metric!r}, and score gives {listed(scores[0])}"
+            )
+        return scores
+
+    def _over(self, split: Split, name: str, function: Callable[[Any, Batch], Any], params: Any) -> Any:
+        """A function of all members' parameters and the chunks of a set; compiled once."""
+        chunks = self.data["validation"] if split == "validation" else self.chunks(self.holdout(split))
+        key = f"{name} {split}"
+        if key not in self._programs:
+            self._programs[key] = compiled(self.layout.placement, function, params, chunks)
+        lay_out, run = self._programs[key]
+        return run(lay_out(params), chunks)
+
+    def log(self, n: int, path: Path, line: Line) -> None:
+        """Add a line to a log in the folder of member n."""
+        self._log(n, path).append(line)
+
+    def _log(self, n: int, path: Path) -> Log:
+        key = (n, str(path))
+        if key not in self._logs:
+            self._logs[key] = Log(path)
+        return self._logs[key]
+
+    def logs(self, n: int) -> dict[str, Log]:
+        """The logs of member n, by their names in its folder."""
+        folder = self.folders[n]
+        return {name: self._log(n, folder.path / name) for name in folder.logs()}

@@ -1,0 +1,105 @@
+"""Claims: one process at a time works on a run, and a dead one holds nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from gru_lab import UserError
+from gru_lab.runs import claim as room
+from gru_lab.runs.claim import claim
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from gru_lab.runs.claim import claim
+with claim(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(path):
+    """Another process that holds a claim."""
+    process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+def stop(process):
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+
+
+def test_a_living_holder_is_named_and_waited_for_and_a_killed_one_is_followed_at_once(tmp_path):
+    path, told = tmp_path / "claim.lock", []
+    other = holder(path)
+    try:
+        with pytest.raises(UserError, match=f"is being worked on by process {other.pid} on "), claim(path, patience=0):
+            pass
+        threading.Timer(0.5, stop, [other]).start()
+        started = time.monotonic()
+        with claim(path, told.append):
+            assert time.monotonic() - started < 10
+            assert json.loads(path.read_text())["process"] == os.getpid()
+        assert len(told) == 1 and f"process {other.pid}" in told[0]
+    finally:
+        stop(other)
+        other.stdout.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_at_once_never_hold_one_claim(tmp_path):
+    inside, most = [], []
+
+    def work():
+        for _ in range(10):
+            with claim(tmp_path / "claim.lock"):
+                inside.append(1)
+                most.append(len(inside))
+                time.sleep(0.001)
+                inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 40 and set(most) == {1}
+
+
+def test_a_claim_that_is_let_go_just_now_is_not_taken_from_the_next_holder(tmp_path, monkeypatch):
+    """Between failing to claim and asking whose the claim is, it may change hands."""
+    path, read = tmp_path / "claim.lock", room._owner
+    path.write_text(json.dumps({"host": "elsewhere", "process": 1, "token": "theirs"}))
+    looks = [lambda path: None]  # at the first look it is gone
+    monkeypatch.setattr(room, "_owner", lambda path: (looks.pop() if looks else read)(path))
+    with pytest.raises(UserError, match="process 1 on elsewhere"), claim(path, patience=0):
+        pass
+    assert json.loads(path.read_text())["token"] == "theirs"
+
+
+def test_a_claim_from_elsewhere_holds_as_long_as_its_heart_beats(tmp_path, monkeypatch):
+    monkeypatch.setattr(room, "SILENCE", 0.6)
+    monkeypatch.setattr(room, "BEAT", 0.1)
+    path = tmp_path / "claim.lock"
+    with claim(path):  # lives longer than the silence that ends a claim
+        held = json.loads(path.read_text())
+        path.write_text(json.dumps(held | {"host": "elsewhere"}))
+        with pytest.raises(UserError, match="on elsewhere"), claim(path, patience=1.5):
+            pass
+        path.write_text(json.dumps(held))
+    assert not path.exists()
+    path.write_text(json.dumps(held | {"host": "elsewhere"}))  # nobody's heart beats for this one
+    with claim(path, patience=5):
+        assert json.loads(path.read_text())["host"] == held["host"]
+
+
+def test_a_claim_that_cannot_be_written_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match="cannot be written"), claim(tmp_path / "missing" / "claim.lock"):
+        pass
