@@ -100,8 +100,10 @@ def guarded(command: Callable[[], None]) -> int:
 def train(job: Job) -> "Run":
     """Run one job, say in one line per setting what came out, and return it."""
     from gru_lab.training import run
+    from gru_lab.training.callbacks.progress import Progress
 
-    result = run(job.experiment, job.folder, job.callbacks, force=job.force)
+    shown = () if any(isinstance(each, Progress) for each in job.callbacks) else (Progress(label=job.place),)
+    result = run(job.experiment, job.folder, (*job.callbacks, *shown), force=job.force)
     names = {member.name for member in result.trained}
     for group in result.groups:
         first = group.shared

@@ -186,6 +186,7 @@ def _train(work: Work, callbacks: Sequence[Callback]) -> None:
         for each in callbacks:
             listeners.append(each.listen(work))
             closing.push(lambda kind, error, trace, listener=listeners[-1]: listener.close(error))
+        work.prepare()
         for listener in listeners:
             listener.restore()
         step = work.compile()

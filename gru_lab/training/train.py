@@ -45,7 +45,8 @@ class Program(NamedTuple):
         init: `init(key, hyper)` makes a member.
         advance: `advance(state, data, batches)` trains a member up to its next evaluation and returns it with what was
             measured; a member that has stopped measures NaN and stays as it is. `data` holds the arrays of the
-            training set and the chunks of the validation set, `batches` those of a streamed task, else None.
+            training set and the chunks of the validation set, `batches` those of a streamed task, else None; with
+            `data["most"]` it evaluates after so many updates, if not before.
         evaluate: `evaluate(params, chunks)` gives sums and counts over a set of any size.
         outputs: `outputs(params, chunks)` gives what a scored task keeps of the network's outputs.
         network: `network(params)` gives the network itself.
@@ -173,7 +174,8 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         return lax.map(lambda batch: task.predictions(answers(params, batch), batch), chunks)
 
     def advance(state: MemberState, data: Any, batches: Batch | None) -> tuple[MemberState, dict[str, Array]]:
-        count = jnp.minimum(training.evaluate_every, training.updates - state.update)
+        most = jnp.minimum(data.get("most", training.evaluate_every), training.evaluate_every)
+        count = jnp.minimum(most, training.updates - state.update)
 
         def body(n: Array, carry: tuple[MemberState, Array]) -> tuple[MemberState, Array]:
             state, total = carry

@@ -34,6 +34,8 @@ class Work:
         initial: the parameters with which the members begin.
         state: where the members stand, on the host, leaves (members, ...).
         live: which members trained in the last step; `measured` is what they measured.
+        preview: `preview(n)` is the mean loss of the next n updates and the seconds that these and an evaluation take;
+            nothing comes of them.
         seconds: of one update of one member, once per step in which all members trained.
     """
 
@@ -48,6 +50,7 @@ class Work:
     state: MemberState = field(init=False)
     live: np.ndarray = field(init=False)
     measured: dict[str, np.ndarray] = field(init=False, default_factory=dict)
+    preview: Callable[[int], tuple[float, float]] = field(init=False)
     seconds: list[float] = field(init=False, default_factory=list)
     compile_seconds: float = field(init=False, default=0.0)
     folders: tuple[MemberFolder, ...] = field(init=False)
@@ -57,11 +60,15 @@ class Work:
         self.folders = tuple(self.run.member(member) for member in self.members)
         self._logs: dict[tuple[int, str], Log] = {}
         self._programs: dict[str, tuple[Callable, Callable]] = {}
+
+    def prepare(self) -> None:
+        """Draw the data, and make the members as they begin."""
         validation = self.holdout("validation")
         self.data = {
             "train": self.program.source.arrays(),
             "validation": self.chunks(validation),
             "few": jax.tree.map(lambda leaf: jnp.asarray(leaf[:FEW]), validation),
+            "most": jnp.int32(self.experiment.training.evaluate_every),
         }
         members = begin(self.program, self.members)
         self.initial = jax.tree.map(np.asarray, members.params)
@@ -135,6 +142,18 @@ class Work:
                 updates = int(np.sum(self.state.update - before.update))
                 self.seconds.append((time.perf_counter() - started) / max(updates, 1))
 
+        def preview(updates: int) -> tuple[float, float]:
+            members = (self.state, self._batches())
+            lay_out, run = program(members)
+            if not on_devices:
+                on_devices.append(lay_out(members))
+            started = time.perf_counter()
+            losses = self.real(run(on_devices[-1], self.data | {"most": jnp.int32(updates)})[1])["train_loss"]
+            if self.program.source.streamed:
+                on_devices.clear()
+            return float(np.mean(losses[~self.over])), time.perf_counter() - started
+
+        self.preview = preview
         return step
 
     def _judge(self) -> None:

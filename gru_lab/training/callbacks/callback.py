@@ -48,7 +48,7 @@ class Callback(Schema):
         """Raise `UserError` for an experiment that this cannot watch."""
 
     def listen(self, work: Work) -> Listener:
-        """What acts for a group of members."""
+        """What acts for a group of members; their data and state are there from `Listener.restore` on."""
         return Listener(work)
 
     def kept(self, experiment: Experiment, run: RunFolder, members: Sequence[Member]) -> None:
