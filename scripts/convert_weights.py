@@ -2,15 +2,18 @@
 
     python scripts/convert_weights.py model.pt model.weights.h5 --from torch --to keras
     python scripts/convert_weights.py model.pt gru.safetensors --from torch --to gru_lab --prefix encoder.
+    python scripts/convert_weights.py RUN/members/MEMBER/checkpoint.safetensors gru.pt --from gru_lab --to torch
 
-Files: .safetensors, .npz, .pt, .h5, .keras (read only). Any number of layers, one or both directions. What the other
-framework cannot compute is refused with the reason.
+Files: .safetensors, .npz, .pt, .pth, .ckpt, .h5, .keras (read only); of a run of ours, the recurrent layers of the best
+parameters. Any number of layers, one or both directions. What the other framework cannot compute is refused with the
+reason.
 """
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -32,12 +35,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--to", dest="target", required=True, help="the same")
     parser.add_argument("--cell", help="rnn, lstm or gru, where the shapes do not tell")
     parser.add_argument("--prefix", default="", help="take only the weights whose names begin with this")
+    parser.add_argument("--force", action="store_true", help="overwrite OUT")
     parser.add_argument("fields", nargs="*", metavar="field=value", help="of the cell: nonlinearity=relu")
     asked = parser.parse_intermixed_args(argv)
     try:
         source, target = convert.get(asked.source), convert.get(asked.target)
+        if Path(asked.output).is_file() and not asked.force:
+            raise UserError(f"{asked.output} exists: --force overwrites it")
         fields = {key: parsed(value) for key, _, value in (setting.partition("=") for setting in asked.fields)}
-        stack = source.load(convert.read(asked.input), cell=asked.cell, prefix=asked.prefix, **fields)
+        if is_checkpoint(Path(asked.input)):
+            if asked.source != "gru_lab" or asked.cell or asked.prefix or fields:
+                raise UserError(
+                    f"{asked.input} is a checkpoint of our own: write --from gru_lab, and nothing of the cell"
+                )
+            stack = of_member(Path(asked.input))
+        else:
+            stack = source.load(convert.read(asked.input), cell=asked.cell, prefix=asked.prefix, **fields)
         arrays = target.dump(stack)
         print(f"{asked.input}: {described(stack)}")
         agree = all([check(framework, stack) for framework in (source, target)])
@@ -48,6 +61,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     print(f"wrote {asked.output}" if agree else f"{asked.output} was not written")
     return 0 if agree else 1
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is what a run left of a member."""
+    parents = path.absolute().parents
+    return path.name == "checkpoint.safetensors" and len(parents) > 2 and (parents[2] / "config.yaml").exists()
+
+
+def of_member(checkpoint: Path) -> convert.Stack:
+    """The recurrent layers of a finished member of a run, with its best parameters."""
+    from gru_lab import load
+
+    layers = load(checkpoint.absolute().parent).network.recurrent
+    if not layers:
+        raise UserError(f"{checkpoint} is of a network without recurrent layers")
+    stack = tuple(tuple({n: np.asarray(w) for n, w in side.items()} for side in layer.directions) for layer in layers)
+    return convert.Stack(layers[0].cell, stack)
 
 
 def described(stack: convert.Stack) -> str:

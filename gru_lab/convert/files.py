@@ -1,4 +1,7 @@
-"""Files of weights: safetensors, npz, PyTorch's .pt and Keras's .weights.h5 and .keras. Nothing is ever unpickled."""
+"""Files of weights: safetensors, npz, PyTorch's .pt, .pth and .ckpt, Keras's .weights.h5 and .keras.
+
+Nothing is ever unpickled.
+"""
 
 # The other framework need not be installed (it comes with the extra `parity`):
 # pyright: reportMissingImports=false
@@ -7,7 +10,7 @@ import io
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ def read(path: str | Path) -> Arrays:
     path = Path(path)
     reader, _ = _format(path)
     if not path.is_file():
-        raise UserError(f"{path} is not a file")
+        raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not a file'}: name a file of weights")
     try:
         arrays = reader(path)
     except UserError:
@@ -42,11 +45,20 @@ def read(path: str | Path) -> Arrays:
 
 
 def write(path: str | Path, arrays: Arrays) -> None:
-    """Write the arrays, whole or not at all; the format is told by the ending."""
+    """Write the arrays, whole or not at all; the format is told by the ending.
+
+    Raises:
+        UserError: if the path is a folder, or cannot be written.
+    """
     path = Path(path)
     _, writer = _format(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}.", dir=path.parent)
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: name a file to write")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=path.suffix, prefix=f".{path.stem}.", dir=path.parent)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
     os.close(handle)
     try:
         writer(Path(name), arrays)
@@ -86,10 +98,28 @@ def _write_npz(path: Path, arrays: Arrays) -> None:
 def _read_pt(path: Path) -> Arrays:
     import torch
 
-    tensors = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(tensors, dict) or not all(isinstance(one, torch.Tensor) for one in tensors.values()):
-        raise UserError(f"{path} holds no state_dict: save `model.state_dict()`")
+    tensors = _state_dict(path, torch.load(path, map_location="cpu", weights_only=True), torch.Tensor)
     return {str(name): tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+
+
+def _state_dict(path: Path, content: Any, tensor: type) -> Mapping[str, Any]:
+    """The mapping of names to tensors that a file is, or that it holds under `state_dict` or as the only such mapping.
+
+    Frameworks around PyTorch save it beside the optimiser's state and their settings.
+    """
+
+    def named(value: Any) -> bool:
+        return isinstance(value, Mapping) and bool(value) and all(isinstance(each, tensor) for each in value.values())
+
+    if named(content):
+        return content
+    parts = content.items() if isinstance(content, Mapping) else ()
+    inside = {str(name): value for name, value in parts if named(value)}
+    if len(inside) > 1 and "state_dict" not in inside:
+        raise UserError(f"{path} holds several state_dicts, {listed(inside)}: save one of them alone")
+    if not inside:
+        raise UserError(f"{path} holds no state_dict: save `model.state_dict()`")
+    return inside.get("state_dict", next(iter(inside.values())))
 
 
 def _write_pt(path: Path, arrays: Arrays) -> None:
@@ -134,6 +164,7 @@ _FORMATS: dict[str, tuple[Callable[[Path], Arrays], Callable[[Path, Arrays], Non
     ".npz": (_read_npz, _write_npz),
     ".pt": (_read_pt, _write_pt),
     ".pth": (_read_pt, _write_pt),
+    ".ckpt": (_read_pt, _write_pt),
     ".h5": (_read_h5, _write_h5),
     ".keras": (_read_keras, _write_keras),
 }
