@@ -8,6 +8,7 @@ other programs share the machine they are the ones to trust.
     python experiments/speed.py                                     the whole grid: about six minutes on two cores
     python experiments/speed.py --cells gru --shapes 20,200,2,128   one entry
     python experiments/speed.py --contenders gru_lab flax           two contenders
+    python experiments/speed.py --from speed/speed.csv              the figure anew, without measuring
 
 It writes speed.csv (one line a contender, entry and direction, written as measured) and speed.png to --out.
 """
@@ -25,6 +26,7 @@ from pathlib import Path
 from speed_peers import BUILDERS, Contender, Shape
 
 from gru_lab.exits import leave
+from gru_lab.reports.speed import speed_figure
 
 SHAPES: tuple[Shape, ...] = (
     (1, 64, 88, 46),
@@ -153,34 +155,15 @@ def _line(name: str, rows: list[dict]) -> str:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Ratios of all contenders, entry by entry."""
-    import matplotlib
+    """The ratios of all contenders as a figure."""
+    if files := speed_figure(rows):
+        path.write_bytes(files["png"])
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
 
-    rows = [row for row in rows if row["contender"] not in ("gru_lab", "plain scan")]
-    directions = list(dict.fromkeys(row["direction"] for row in rows))
-    if not rows:
-        return
-    figure, axes = plt.subplots(1, len(directions), figsize=(5.5 * len(directions), 7), sharey=True, squeeze=False)
-    entries = list(dict.fromkeys(tuple(row[c] for c in ENTRY) for row in rows))
-    for axis, direction in zip(axes[0], directions, strict=True):
-        for name in dict.fromkeys(row["contender"] for row in rows):
-            points = [
-                (row["ratio"], entries.index(tuple(row[c] for c in ENTRY)))
-                for row in rows
-                if row["contender"] == name and row["direction"] == direction
-            ]
-            axis.plot(*zip(*points, strict=True), "o", alpha=0.7, label=name)
-        axis.axvline(1, color="black", linewidth=1)
-        axis.set(xscale="log", title=direction, xlabel="time of the contender / time of gru_lab")
-        axis.set_yticks(range(len(entries)), [f"{e[0]} {e[1]}x{e[2]}x{e[3]}x{e[4]}" for e in entries])
-        axis.grid(alpha=0.3)
-    axes[0][0].legend(fontsize=8)
-    axes[0][0].set_ylabel("cell, batch x time x inputs x hidden")
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
+def read(path: Path) -> list[dict]:
+    """The lines of a table that was measured before."""
+    with path.open(newline="") as file:
+        return [row | {name: float(row[name] or "nan") for name in FIGURES} for row in csv.DictReader(file)]
 
 
 def main() -> None:
@@ -193,10 +176,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=9, help="turns of all contenders (9)")
     parser.add_argument("--least", type=float, default=0.03, help="seconds that a contender runs in a turn (0.03)")
     parser.add_argument("--out", type=Path, default=Path("speed"), help="folder for speed.csv and speed.png")
+    parser.add_argument("--from", dest="table", type=Path, metavar="CSV", help="measure nothing: draw this table anew")
     options = parser.parse_args()
+    if options.table and not options.table.is_file():
+        parser.error(f"{options.table} is not a file")
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.table:
+        rows = read(options.table)
+        print("\n".join(summary(rows)))
+        draw(rows, options.out / "speed.png")
+        return
     names = ["gru_lab", *(name for name in options.contenders if name != "gru_lab")]
 
-    options.out.mkdir(parents=True, exist_ok=True)
     rows: list[dict] = []
     with (options.out / "speed.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, COLUMNS)

@@ -40,6 +40,8 @@ class Table(NamedTuple):
         align: a letter per column, `l`, `c` or `r`; all `l` if shorter.
         sections: the rows before which a line is drawn.
         notes: how to read it.
+        caption: what LaTeX prints above it; elsewhere a heading says it.
+        label: what LaTeX refers to it by.
     """
 
     head: Sequence[Words]
@@ -47,6 +49,8 @@ class Table(NamedTuple):
     align: str = ""
     sections: Sequence[int] = ()
     notes: Sequence[Words] = ()
+    caption: str = ""
+    label: str = ""
 
 
 class Figure(NamedTuple):

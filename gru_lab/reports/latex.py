@@ -34,8 +34,12 @@ def _latex(block: Block) -> Iterator[str]:
         case Code(text):
             lines = [escape.latex(line).replace(" ", r"\ ") for line in text.splitlines()]
             yield rf"{{\ttfamily\raggedright {(chr(92) * 2 + chr(10)).join(lines)}\par}}"
-        case Table(head, rows, align, sections, notes):
-            yield r"\begin{table}[t]"
+        case Table(head, rows, align, sections, notes, caption, label):
+            yield r"\begin{table*}[t]"
+            if caption:
+                yield rf"\caption{{{escape.latex(caption)}}}"
+            if label:
+                yield rf"\label{{{label}}}"
             yield r"\centering\footnotesize\setlength{\tabcolsep}{3pt}"
             yield rf"\begin{{tabular}}{{{aligned(head, align)}}}"
             yield r"\toprule"
@@ -52,7 +56,7 @@ def _latex(block: Block) -> Iterator[str]:
                 yield r"\begin{minipage}{\linewidth}\scriptsize"
                 yield from (rf"{words(note)}\par" for note in notes)
                 yield r"\end{minipage}"
-            yield r"\end{table}"
+            yield r"\end{table*}"
         case Figure(name, files, caption) if "pdf" in files or "png" in files:
             suffix = "pdf" if "pdf" in files else "png"
             yield r"\begin{figure}[t]"

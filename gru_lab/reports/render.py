@@ -123,11 +123,11 @@ def print_table(table: Shown, console: "Console") -> None:
         console.print(seen(note, "dim"), soft_wrap=not console.is_terminal)
 
 
-def blocks(table: Shown, narrow: bool = False) -> list[Block]:
+def blocks(table: Shown) -> list[Block]:
     """The table as blocks, with its notes below: the best entry of a row in bold.
 
-    An entry takes two lines, value and cost; three where it must be `narrow`, so that three networks fit into a column
-    of text. With more than eight networks every task has a table of its own, a line per entry.
+    An entry takes two lines, value and cost. With more than eight networks every task has a table of its own, a line
+    per entry.
     """
     notes: tuple[Words, ...] = ((Strong("Bold"), f": {BEST}."), *table.notes)
     if len(table.columns) > WIDEST:
@@ -142,17 +142,9 @@ def blocks(table: Shown, narrow: bool = False) -> list[Block]:
     rows: list[list[Words]] = []
     for row in table.rows:
         cells = [row.cells.get(column) for column in table.columns]
-        if narrow:
-            values = [_marked(cell, f"{cell.value} {cell.count}") if cell else "" for cell in cells]
-            rows.append([row.label, row.metric, *values])
-            rows.append(["", row.floor, *(cell.bounds if cell else "" for cell in cells)])
-        else:
-            rows.append([row.label, _metric(row), *(_marked(cell, cell.text) if cell else "" for cell in cells)])
+        rows.append([row.label, _metric(row), *(_marked(cell, cell.text) if cell else "" for cell in cells)])
         rows.append(["", COST, *(cell.cost if cell else "" for cell in cells)])
-    head = ["task", "metric", *table.columns]
-    lines_a_row = 3 if narrow else 2
-    align = "ll" + "c" * len(table.columns) if narrow else ""
-    return [parts.Table(head, rows, align, range(0, len(rows), lines_a_row), notes)]
+    return [parts.Table(["task", "metric", *table.columns], rows, "", range(0, len(rows), 2), notes)]
 
 
 def _metric(row: Line) -> str:

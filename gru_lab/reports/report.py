@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gru_lab.errors import UserError
-from gru_lab.reports import latex, markdown, pages, render
+from gru_lab.reports import markdown, pages, render
 from gru_lab.reports.curves import curves
 from gru_lab.reports.gradient_flow import gradient_flow
 from gru_lab.reports.labels import layout
 from gru_lab.reports.pages import comparison
+from gru_lab.reports.paper import paper
 from gru_lab.reports.table import REFERENCE, Table
 from gru_lab.runs import Found, Group
 from gru_lab.runs.files import write_atomically
@@ -45,7 +46,7 @@ def make(found: Found, *, reference: str | None = REFERENCE, html: bool = False,
     files = page.files(formats=("html",) if html else ())
     files |= {
         "table.md": markdown.markdown(render.blocks(words)).encode(),
-        "table.tex": latex.latex(render.blocks(words, narrow=True)).encode(),
+        "table.tex": paper(table).encode(),
     }
     return Report(table, files, found.broken)
 

@@ -156,3 +156,18 @@ def test_a_film_begins_at_update_0_holds_stopped_members_and_marks_what_is_solve
     with pytest.raises(UserError, match=r"trained without diagnostics=\[gradient_flow\]"):
         reel(run("gru"))
     assert Reel("gru", *reels["gru"][1:3]).solved is None
+
+
+def test_the_speed_of_libraries_is_drawn_as_the_other_figures_are():
+    from gru_lab.reports.speed import speed_figure
+
+    rows = [
+        {"cell": cell, "batch": 1, "time": time, "inputs": 2, "hidden": 3, "direction": direction, "contender": name,
+         "ratio": ratio}
+        for cell in ("rnn", "gru") for time in (10, 1000) for direction in ("forward", "forward+backward")
+        for name, ratio in (("gru_lab", 1), ("flax.nnx", 1.4), ("torch (2 threads)", "0.7"))
+    ]  # fmt: skip
+    picture = Image.open(io.BytesIO(speed_figure(rows)["png"])).convert("L")
+    pixels = np.asarray(picture)
+    assert picture.width == 1050 and min(pixels[:, [0, -1]].min(), pixels[[0, -1]].min()) > 250
+    assert speed_figure(rows[::3]) == {}, "ours alone is no comparison"

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from gru_lab.errors import UserError
-from gru_lab.reports import latex, render
 from gru_lab.reports import markdown as writer
+from gru_lab.reports import render
 from gru_lab.reports.labels import layout
+from gru_lab.reports.paper import paper
 from gru_lab.reports.quantities import duration, rounded
 from gru_lab.reports.statistics import Interval
 from gru_lab.reports.table import build
@@ -197,6 +198,6 @@ def test_many_networks_stand_below_each_other(run):
     rows = [line for line in lines if line.startswith("| cell_3 |")]
     assert len(rows) == 2 and all(row.count("|") == 4 for row in rows), rows
     assert next(line for line in lines if line.startswith("| adding |")).count("|") == 4
-    text = latex.latex(render.blocks(render.shown(table), narrow=True))
-    assert text.count(r"cell\_3 &") == 2
-    assert {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")} == {2}
+    text = paper(table)
+    assert text.count("cell 3 &") == 2 and text.count(r"\label{tab:comparison-") == 2
+    assert {line.count(" & ") for line in text.splitlines() if line.endswith(r"\\")} == {3}
