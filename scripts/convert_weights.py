@@ -45,9 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         fields = {key: parsed(value) for key, _, value in (setting.partition("=") for setting in asked.fields)}
         if is_checkpoint(Path(asked.input)):
             if asked.source != "gru_lab" or asked.cell or asked.prefix or fields:
-                raise UserError(
-                    f"{asked.input} is a checkpoint of our own: write --from gru_lab, and nothing of the cell"
-                )
+                raise UserError(f"{asked.input} is a checkpoint of our own: write --from gru_lab alone")
             stack = of_member(Path(asked.input))
         else:
             stack = source.load(convert.read(asked.input), cell=asked.cell, prefix=asked.prefix, **fields)
