@@ -75,7 +75,7 @@ def _marked(entry: Cell) -> str:
 
 
 def _caption(table: Table, rows: Sequence[Line]) -> str:
-    """What the numbers are, in the words that a caption has room for."""
+    """The meaning of the numbers, in the words that a caption has room for."""
     labels = [row.label for row in rows]
     entries = [entry for row in table.rows if row.label in labels for entry in row.entries.values()]
     seeds = sorted({entry.members for entry in entries})
