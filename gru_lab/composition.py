@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +109,9 @@ def _in_sentences() -> Iterator[None]:
         raise UserError(_sentence(error)) from None
 
 
+@cache
 def _register() -> None:
-    """Tell Hydra the options that the dataclasses give."""
+    """Tell Hydra the options that the dataclasses give, once in a process."""
     from hydra.core.config_store import ConfigStore
 
     store = ConfigStore.instance()
