@@ -25,7 +25,7 @@ from gru_lab.training.run import watchers
 
 @dataclass(frozen=True)
 class Paths(Schema):
-    """Where runs are kept: `<runs>/<sweep>/<run>/`."""
+    """The folder of all runs, which are kept in `<runs>/<sweep>/<run>/`."""
 
     group: ClassVar[str] = "paths"
 
@@ -45,7 +45,7 @@ AUTO = "auto"
 
 @dataclass(frozen=True)
 class Job:
-    """What one command asks for: an experiment, where its records belong, and what watches it.
+    """One job of a command: an experiment, where its records belong, and what watches it.
 
     `force` trains anew what has finished. `choices` holds the options that were chosen by group, as in `cell=irnn`.
     `place` says where it stands among the jobs of a command, as in `[2/3] `.

@@ -1,4 +1,4 @@
-"""What the experiments share: questions asked of the networks of a job, trained or fresh, as entries of a page."""
+"""Shared by the experiments: questions asked of the networks of a job, trained or fresh, as entries of a page."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -26,7 +26,7 @@ _loaded: dict[str, dict[str, str]] = {}  # name of a module -> its sources when 
 
 
 def load(name: str, kind: str) -> Any:
-    """What `module:Class` or `path/to/file.py:Class` names; a file that was edited since its last import is read anew.
+    """The object that `module:Class` or `path/to/file.py:Class` names; a file edited since its import is read anew.
 
     Raises:
         UserError: if there is no such file, module or class, or if the file's name is that of another module.
@@ -132,7 +132,7 @@ def packages_of(module: ModuleType) -> dict[str, str]:
 
 
 def is_outside(module: ModuleType) -> bool:
-    """Whether a module belongs neither to GRU Lab, nor to Python, nor to an installed package."""
+    """True for a module that belongs neither to GRU Lab, nor to Python, nor to an installed package."""
     path = _file(module)
     return path is not None and _is_users(path)
 
@@ -191,7 +191,7 @@ def _origin(name: str) -> Path | None:
 
 
 def _spec(name: str) -> ModuleSpec | None:
-    """Where a module would be imported from; nothing is imported, its packages neither."""
+    """The place from which a module would be imported; nothing is imported, its packages neither."""
     parent = name.rpartition(".")[0]
     if not parent:
         return PathFinder.find_spec(name)

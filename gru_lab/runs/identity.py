@@ -17,7 +17,7 @@ LETTERS = 8
 
 
 def card(config: Mapping[str, Any], parts: Iterable[Schema], files: Iterable[Path], nonce: str | None) -> dict:
-    """What `config.yaml` holds: the configuration, and what else decides about the numbers.
+    """The content of `config.yaml`: the configuration, and what else decides about the numbers.
 
     `parts` are the objects that take part: each class counts by its revision, a class from outside by the content of
     every file that it rests on. `files` are the data files that the task reads. `nonce` is anything that is never the

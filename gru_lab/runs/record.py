@@ -28,7 +28,7 @@ Seed = Annotated[int, Range(0, LAST_SEED)]
 
 @dataclass(frozen=True)
 class Member(Schema):
-    """What is trained, stored, resumed and counted: a seed, the continuous hyper-parameters, and a role.
+    """The unit of training, storage, resuming and counting: a seed, the continuous hyper-parameters, and a role.
 
     `hyper` names each number by its path, such as `optimizer.learning_rate`. A member of role `tune` is never measured
     on the test set.
@@ -170,7 +170,7 @@ class Group:
 
     @property
     def solved(self) -> int:
-        """How many members solved the task."""
+        """The number of members that solved the task."""
         return sum(record.solved_at is not None for record in self.members)
 
     def values(self, split: str = "test") -> list[float]:

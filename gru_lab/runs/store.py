@@ -56,7 +56,7 @@ class RunFolder:
 
     @property
     def config(self) -> dict[str, Any]:
-        """What `config.yaml` holds."""
+        """The content of `config.yaml`."""
         file = self.path / "config.yaml"
         try:
             content = yaml.safe_load(file.read_text())
@@ -97,7 +97,7 @@ class RunFolder:
 
 
 class Moments(NamedTuple):
-    """What a diagnostic measured of one member over time.
+    """The measurements of one diagnostic on one member over time.
 
     Attributes:
         updates: the number of updates before each moment, (N,).
@@ -168,7 +168,7 @@ class MemberFolder:
         return self.path / "measurements" / f"{name}.jsonl"
 
     def measured(self, name: str) -> Moments | None:
-        """What is known of a diagnostic; None if nothing is.
+        """The measurements of a diagnostic; None if there are none.
 
         Raises:
             UserError: if the file was changed: each line carries a checksum.

@@ -40,7 +40,7 @@ BUDGET = 0.02  # how far a network may be from its budget of parameters
 
 @dataclass(frozen=True)
 class Training(Schema):
-    """How long, on how much, and when to stop.
+    """Length of training, sizes of its batches and sets, and the rule to stop.
 
     `updates` of `batch` sequences; every `evaluate_every` updates the network is measured on `validation` sequences
     (data tasks: their whole validation set) and the best parameters are kept; those are measured on `test` sequences
@@ -144,12 +144,12 @@ class Experiment(Schema):
 
     @cached_property
     def spec(self) -> Spec:
-        """What the network must take in and give out."""
+        """The inputs and outputs that the task asks of the network."""
         return Spec(self.task.inputs, self.task.outputs, self.task.symbols, self.task.readout)
 
     @property
     def parts(self) -> dict[str, Any]:
-        """What takes part in the numbers, by the name of its group; a part that is missing is left out."""
+        """The parts that decide about the numbers, by the name of its group; a part that is missing is left out."""
         names = (*FAMILIES, "training")
         return {name: part for name in names if (part := getattr(self, name)) is not None}
 
@@ -186,8 +186,8 @@ class Experiment(Schema):
         cell = self.cell
 
         params = jax.eval_shape(lambda key: cell.init(key, self.spec.inputs), jax.random.key(0))
-        one = jax.ShapeDtypeStruct((self.spec.inputs,), jnp.result_type(float))
-        return seen + str(jax.make_jaxpr(lambda p, x: cell.read(cell.step(p, cell.initial_state(p), x)))(params, one))
+        x = jax.ShapeDtypeStruct((self.spec.inputs,), jnp.result_type(float))
+        return seen + str(jax.make_jaxpr(lambda p, x: cell.read(cell.step(p, cell.initial_state(p), x)))(params, x))
 
     def members(self) -> list[Member]:
         """Every member that the population asks for."""
@@ -240,7 +240,7 @@ class Experiment(Schema):
 
 
 def _made(family: Any, fields: dict[str, Any]) -> Schema:
-    """What `described` told of."""
+    """The part that `described` turned into plain values."""
     if family is None:
         return build(Training, fields)
     name = fields.pop("name")
@@ -252,8 +252,8 @@ def described(group: str, part: Schema) -> dict[str, Any]:
     """A part as plain values: its name and the fields that its identity rests on."""
     name = {"name": FAMILIES[group].name_of(part)} if group in FAMILIES else {}
     left_out = continuous(part)
-    fields = [one for one in dataclasses.fields(part) if one.compare and one.name not in left_out]  # pyright: ignore
-    return name | {one.name: _plain(group, getattr(part, one.name)) for one in fields}
+    fields = [each for each in dataclasses.fields(part) if each.compare and each.name not in left_out]  # pyright: ignore
+    return name | {each.name: _plain(group, getattr(part, each.name)) for each in fields}
 
 
 def _plain(group: str, value: Any) -> Any:
@@ -273,7 +273,7 @@ def nested(parts: Any) -> Iterator[Schema]:
     """The parts and what stands in their fields, as a cell in a wrapper does."""
     for part in parts:
         yield part
-        values = [getattr(part, one.name) for one in dataclasses.fields(part)]
+        values = [getattr(part, each.name) for each in dataclasses.fields(part)]
         yield from nested(value for value in values if isinstance(value, Schema))
 
 

@@ -1,4 +1,4 @@
-"""How the work of a group of members is laid out on a machine: chosen once, written down, and used again on resume."""
+"""Layouts of the work of a group of members on a machine: chosen once, written down, and used again on resume."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MOST = 2**30  # bytes that an evaluation takes at most
 
 @dataclass(frozen=True)
 class Layout:
-    """How the work of a group of members is laid out: it changes no result but for rounding.
+    """The layout of a group of members: it changes no result but for rounding.
 
     `placement` of members on devices, `chunk` sequences evaluated at once, and whether `dropout` is compiled in.
     """
@@ -30,14 +30,14 @@ class Layout:
 
 
 def layout_for(experiment: Experiment, dropout: bool) -> Layout:
-    """How new members are laid out on this machine."""
+    """The layout of new members on this machine."""
     placement = chosen(experiment.population.placement)
     chunk = experiment.training.chunk or _fitting_chunk(experiment, placement)
     return Layout(placement, chunk, dropout)
 
 
 def most_members(experiment: Experiment, layout: Layout) -> int:
-    """How many members fit in half of the memory at hand; the others train after them, by the same program.
+    """The number of members that fit in half of the memory at hand; the others train after them, by the same program.
 
     A member takes its state, before and after a step; where all train at once also what a step keeps for its gradient.
     """
@@ -50,7 +50,7 @@ def most_members(experiment: Experiment, layout: Layout) -> int:
 
 
 def _fitting_chunk(experiment: Experiment, placement: Placement) -> int:
-    """How many sequences fit, so that evaluation takes an eighth of the memory at hand, and a gigabyte at most."""
+    """The number of sequences per chunk: evaluation takes an eighth of the memory at hand, and a gigabyte at most."""
     program, training = make_program(experiment), experiment.training
     sampled = isinstance(program.source, Sampled)
     sizes = [training.validation, training.test] if sampled else [sequences(program.source.holdout("validation", 1))]
@@ -60,7 +60,7 @@ def _fitting_chunk(experiment: Experiment, placement: Placement) -> int:
 
 
 def _bytes_each(experiment: Experiment, program: Program) -> int:
-    """What one sequence more takes in memory when it is evaluated, at most."""
+    """The memory that one more sequence takes at most when it is evaluated, in bytes."""
     source, task = program.source, experiment.task
     some = jax.eval_shape(lambda: source.holdout("validation", 4)) if isinstance(source, Sampled) else None
     some = source.holdout("validation", 4) if some is None else some

@@ -80,7 +80,7 @@ def last_layer(network: Network, task: Task, batch: Batch) -> Layer:
 
 
 def measurement(experiment: Experiment, program: Program, asked: Asked) -> Callable[[Any, Batch], dict[str, Array]]:
-    """What a diagnostic measures of one member, as a pure function of its parameters and the validation set."""
+    """A diagnostic of one member, as a pure function of its parameters and the validation set."""
 
     def measure(params: Any, batch: Batch) -> dict[str, Array]:
         few = jax.tree.map(lambda leaf: leaf[: asked.sequences], batch)
@@ -105,7 +105,7 @@ Answers = dict[str, dict[str, dict[str, np.ndarray]]]  # name of what was asked 
 def measure_members(
     experiment: Experiment, run: RunFolder | None, members: Sequence[Member], asked: Mapping[str, Asked]
 ) -> Answers:
-    """What diagnostics measure of members at initialisation and at their best: arrays with the members first.
+    """Measure diagnostics of members at initialisation and at their best: arrays with the members first.
 
     What is known is read from the folders of the members, what is missing is measured and kept there. Without a run
     the members are as they begin, and `trained` is missing. A cell that a diagnostic refuses has an empty entry.
@@ -139,7 +139,7 @@ def measure_members(
 
 
 def fits(experiment: Experiment, diagnostic: Diagnostic) -> bool:
-    """Whether a diagnostic can be asked of an experiment's network."""
+    """True if a diagnostic can be asked of an experiment's network."""
     try:
         check(experiment, diagnostic)
     except UserError:
@@ -189,5 +189,5 @@ def _best(experiment: Experiment, program: Program, folders: Sequence[MemberFold
 
 
 def run_folder(experiment: Experiment, sweep: str | Path) -> RunFolder:
-    """Where the runs of a sweep keep this experiment."""
+    """The folder in which the runs of a sweep keep this experiment."""
     return RunFolder(Path(sweep) / experiment.name)

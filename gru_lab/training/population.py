@@ -29,7 +29,7 @@ def begin(program: Program, members: Sequence[Member]) -> MemberState:
 
 
 def chosen(placement: str) -> Placement:
-    """What `auto` means on this machine, or the placement that was asked for."""
+    """The placement that was asked for, or the one that `auto` means on this machine."""
     if placement == "auto":
         return "devices" if jax.devices()[0].platform == "cpu" else "vmap"
     return placement  # pyright: ignore[reportReturnType]

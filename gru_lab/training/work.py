@@ -77,7 +77,7 @@ class Work:
 
     @property
     def title(self) -> str:
-        """What trains here, for a person."""
+        """The name of the work, for a person."""
         from gru_lab import tasks
 
         return f"{self.experiment.network} on {tasks.name_of(self.experiment.task)}"
@@ -89,7 +89,7 @@ class Work:
 
     @property
     def over(self) -> np.ndarray:
-        """Which members train no further."""
+        """True for each member that trains no further."""
         return np.asarray(stopped(self.experiment.training, self.state))
 
     def holdout(self, split: Split) -> Batch:
@@ -205,7 +205,7 @@ class Work:
         return lambda params: self.real(jax.block_until_ready(run(lay_out(params), self.data)))
 
     def tested(self, params: Any, split: Split) -> list[dict[str, float]]:
-        """What parameters of all members are worth on the validation or test set, per member."""
+        """The metrics of all members' parameters on the validation or test set, per member."""
         sums = self._over(split, "evaluate", self.program.evaluate, params)
         means = self.real({name: each.mean for name, each in sums.items()})
         measured = [{name: float(values[n]) for name, values in means.items()} for n in range(len(self.members))]

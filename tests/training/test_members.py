@@ -54,6 +54,15 @@ def test_more_seeds_and_another_rate_train_those_alone_and_touch_no_byte_of_the_
     assert {len(group.members) for group in find_records([tmp_path]).groups} == {4, 2}
 
 
+def test_the_record_of_another_member_is_not_taken_for_one_that_is_missing(finished, tmp_path):
+    first, later = (RunFolder(finished).member(member) for member in experiment(seeds=3).members()[::2])
+    shutil.copytree(first.path, later.path)
+    said = []
+    more = run(experiment(seeds=3), tmp_path, say=said.append)
+    assert trained(more) == [later.path.name] and [record.member.seed for record in more.records] == [0, 1, 2]
+    assert len(said) == 1 and "holds the record of another member" in said[0]
+
+
 def test_a_field_and_an_axis_name_the_same_member():
     by_field, by_axis = (
         experiment(optimizer=adam(learning_rate=1e-2)),

@@ -11,7 +11,7 @@ from gru_lab.training.work import Work
 
 
 class Listener:
-    """What a callback does for one group of members that train together; every method may be left out."""
+    """The acts of a callback for one group of members that train together; every method may be left out."""
 
     def __init__(self, work: Work) -> None:
         self.work = work
@@ -48,7 +48,7 @@ class Callback(Schema):
         """Raise `UserError` for an experiment that this cannot watch."""
 
     def listen(self, work: Work) -> Listener:
-        """What acts for a group of members; their data and state are there from `Listener.restore` on."""
+        """The listener of a group of members; their data and state are there from `Listener.restore` on."""
         return Listener(work)
 
     def kept(self, experiment: Experiment, run: RunFolder, members: Sequence[Member]) -> None:

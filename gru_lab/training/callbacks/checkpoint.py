@@ -67,7 +67,7 @@ class Keeper(Listener):
             self.save()
 
     def finish(self) -> None:
-        """What was measured at the end belongs to the checkpoint, too."""
+        """Measurements made at the end belong to the checkpoint, too."""
         self.reach()
         self.save(changed=True)
 

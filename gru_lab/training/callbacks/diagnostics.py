@@ -42,7 +42,7 @@ class Diagnostics(Callback):
         return Watcher(work, [Asked.of(name) for name in self.names])
 
     def kept(self, experiment: Experiment, run: RunFolder, members: Sequence[Member]) -> None:
-        """What members that had finished are now can be measured; what they were on their way cannot."""
+        """Members that had finished can be measured as they are now, not as they were on their way."""
         asked = {name: Asked.of(name) for name in self.names}
         for name, each in asked.items():
             measured = [run.member(member).measured(each.log) for member in members]

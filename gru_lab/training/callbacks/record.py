@@ -48,7 +48,7 @@ class Recorder(Listener):
             self.record(n, metrics).save(folder.path / "record.json")
 
     def reports(self, n: int) -> bool:
-        """Whether a member may see the test set."""
+        """True for a member that may see the test set."""
         return self.work.members[n].role == "report"
 
     def record(self, n: int, metrics: dict[str, dict[str, float]]) -> Record:

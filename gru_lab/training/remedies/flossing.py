@@ -18,7 +18,7 @@ from gru_lab.typing import Array
 @register("flossing")
 @dataclass(frozen=True)
 class Flossing(Remedy):
-    """The leading Lyapunov exponents shall be zero: what changes by rate 0 neither vanishes nor explodes.
+    """The leading Lyapunov exponents must be zero: what changes by rate 0 neither vanishes nor explodes.
 
         penalty = sum_i lambda_i^2,    i = 1 .. k
 

@@ -21,7 +21,7 @@ from gru_lab.typing import Array, Float, Params, State
 @register("omega")
 @dataclass(frozen=True)
 class Omega(Remedy):
-    """One step back in time shall keep the norm of the loss's gradient, in the direction that it has.
+    """One step back in time must keep the norm of the loss's gradient, in the direction that it has.
 
         Omega_k = ( |dL/dh_{k+1} dh_{k+1}/dh_k| / |dL/dh_{k+1}| - 1 )^2          loss + strength * mean_k Omega_k
 

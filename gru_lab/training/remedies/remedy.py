@@ -21,7 +21,7 @@ Descend = Callable[[Any, int], Any]  # (parameters, updates) -> parameters after
 
 @dataclass(frozen=True)
 class Remedy(Schema):
-    """What training does so that gradients neither vanish nor explode. A subclass's fields are its settings.
+    """A measure of training against vanishing and exploding gradients. A subclass's fields are its settings.
 
     It writes `penalty`, and the one of the three hooks that says when the penalty is minimised: before training,
     between two updates, or beside the loss. All are pure and used under `jit`, `vmap` and `lax.map`.
@@ -40,7 +40,7 @@ class Remedy(Schema):
             )
 
     def penalty(self, network: Network, batch: Batch, loss: Loss) -> Array:
-        """What is minimised, one number: over all recurrent layers, on one batch whose loss is `loss(outputs)`."""
+        """The number that is minimised: over all recurrent layers, on one batch whose loss is `loss(outputs)`."""
         raise NotImplementedError
 
     def before_training(self, params: Any, descend: Descend) -> Any:
@@ -88,7 +88,7 @@ def _(size: int, batched: Any, due: Array) -> tuple[Array, bool]:
 
 
 def scheduled(update: Array, every: int, until: int | None) -> Array:
-    """Whether something that happens every so many updates, and before update `until`, is due."""
+    """True when something that happens every so many updates, and before update `until`, is due."""
     due = update % every == 0
     return due if until is None else due & (update < until)
 
