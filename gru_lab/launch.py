@@ -16,11 +16,11 @@ from gru_lab.training.measure import Asked, measure_members, run_folder
 
 def asked(names: Sequence[str]) -> dict[str, Asked]:
     """The diagnostics of some questions, by the names of the questions."""
-    found = {}
+    by_question = {}
     for name in names:
         question = questions.create(name)
-        found[name] = Asked(diagnostics.create(question.diagnostic, **question.fields), question.sequences)
-    return found
+        by_question[name] = Asked(diagnostics.create(question.diagnostic, **question.fields), question.sequences)
+    return by_question
 
 
 def entries(job: Job, run: Run | None, asked: Mapping[str, Asked]) -> list[Entry]:
@@ -31,12 +31,12 @@ def entries(job: Job, run: Run | None, asked: Mapping[str, Asked]) -> list[Entry
         settings = flat(experiment.config) | {path: str(value) for path, value in experiment.hyper.items()}
         described = Described(tasks.name_of(experiment.task), experiment.network, experiment.name, settings)
         return [_entry(job, described, None, measured, experiment.hyper)]
-    found = []
+    trained = []
     for group in run.groups:
         members = [record.member for record in group.members]
         measured = measure_members(job.experiment, run_folder(job.experiment, job.folder), members, asked)
-        found.append(_entry(job, describe(group), group, measured, group.hyper))
-    return found
+        trained.append(_entry(job, describe(group), group, measured, group.hyper))
+    return trained
 
 
 def _entry(

@@ -87,15 +87,15 @@ def sources(cls: type) -> dict[str, str] | None:
     >>> sources(dict)
     {}
     """
-    found: dict[str, str] = {}
+    contents: dict[str, str] = {}
     for base in cls.__mro__:
         module, top = sys.modules.get(base.__module__), base.__module__.partition(".")[0]
         if top in ("gru_lab", *sys.stdlib_module_names):
             continue
         if module is None or not _file(module):
             return None
-        found |= files_of(module) | packages_of(module)
-    return dict(sorted(found.items()))
+        contents |= files_of(module) | packages_of(module)
+    return dict(sorted(contents.items()))
 
 
 def location(cls: type) -> str | None:
@@ -123,12 +123,12 @@ def files_of(module: ModuleType) -> dict[str, str]:
 def packages_of(module: ModuleType) -> dict[str, str]:
     """The installed packages that a module of the user's own imports, directly or not, with their versions."""
     distributions = packages_distributions()
-    found = {}
+    versions = {}
     for name, path in _walk(module.__name__, _file(module)):
         top = name.partition(".")[0]
         if not (path and _is_users(path)) and top != "gru_lab":
-            found |= {dist: version(dist) for dist in distributions.get(top, ())}
-    return found
+            versions |= {dist: version(dist) for dist in distributions.get(top, ())}
+    return versions
 
 
 def is_outside(module: ModuleType) -> bool:
@@ -159,7 +159,7 @@ def _walk(name: str, path: Path | None) -> Iterator[tuple[str, Path | None]]:
         seen[name] = path
         yield name, path
         if path is not None and path.suffix == ".py" and _is_users(path):
-            waiting += [(found, _origin(found)) for found in _imports(name, path)]
+            waiting += [(imported, _origin(imported)) for imported in _imports(name, path)]
 
 
 def _imports(name: str, path: Path) -> Iterator[str]:
@@ -176,8 +176,8 @@ def _imports(name: str, path: Path) -> Iterator[str]:
             names = [base, *(f"{base}.{alias.name}" for alias in node.names)]
         else:
             continue
-        for found in names:
-            parts = found.split(".")
+        for imported in names:
+            parts = imported.split(".")
             yield from (".".join(parts[:n]) for n in range(1, len(parts) + 1))
 
 

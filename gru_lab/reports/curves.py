@@ -25,13 +25,13 @@ def curves(group: Group) -> "tuple[np.ndarray, np.ndarray]":
         values = {line["update"]: line.get("validation", {}).get(record.metric) for line in lines}
         members.append({update: math.nan if value is None else float(value) for update, value in values.items()})
     updates = sorted({update for values in members for update in values})
-    found = np.full((len(updates), len(members)), np.nan)
+    validation = np.full((len(updates), len(members)), np.nan)
     for i, (record, values) in enumerate(zip(group.members, members, strict=True)):
         last = math.nan
         for n, update in enumerate(updates):
             over = math.nan if record.status == "diverged" and update > max(values, default=0) else last
-            found[n, i] = last = values.get(update, over)
-    return np.array(updates, float), found
+            validation[n, i] = last = values.get(update, over)
+    return np.array(updates, float), validation
 
 
 def learning_curves(name: str, groups: Mapping[str, Group], colours: Palette) -> dict[str, bytes]:

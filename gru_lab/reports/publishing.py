@@ -20,7 +20,7 @@ FILES = ("record.json", "metrics.jsonl", "measurements/gradient_flow.jsonl")  # 
 
 
 def publish(
-    found: Found, out: Path, *, reference: str | None = REFERENCE, html: bool = False, command: str = ""
+    records: Found, out: Path, *, reference: str | None = REFERENCE, html: bool = False, command: str = ""
 ) -> int:
     """Print the table of what `find_records` gave and write it with its figures; returns the exit status.
 
@@ -32,12 +32,12 @@ def publish(
     """
     from rich.console import Console
 
-    mark = fingerprint(found, reference, html, command if html else "")
+    mark = fingerprint(records, reference, html, command if html else "")
     kept = _kept(Path(out), mark)
     if kept is None:
         from gru_lab.reports import report
 
-        made = report.make(found, reference=reference, html=html, command=command)
+        made = report.make(records, reference=reference, html=html, command=command)
         paths = report.save(made.files, Path(out))
         table, broken, folder, names = shown(made.table), made.broken, paths[0].parent, [path.name for path in paths]
         _keep(folder, mark, made.files, table, broken)
@@ -50,12 +50,12 @@ def publish(
     return 2 if broken else 0
 
 
-def publish_page(name: str, found: Found, out: Path, *, html: bool = False, command: str = "") -> int:
+def publish_page(name: str, records: Found, out: Path, *, html: bool = False, command: str = "") -> int:
     """Print any page of the found members as Markdown and write it with its figures; returns the exit status.
 
     Args:
         name: of a page in `gru_lab.reports.pages`, or `module:Class` or `path/to/file.py:Class`.
-        found: what `find_records` gave.
+        records: what `find_records` gave.
         out: the folder for it.
         html: whether the page is also written as `index.html`.
         command: what made the page, which it shows.
@@ -66,27 +66,27 @@ def publish_page(name: str, found: Found, out: Path, *, html: bool = False, comm
     from gru_lab.reports import pages, report
 
     page = pages.create(name)
-    found = report.whole(found)
-    page = page.make(pages.Material(found, pages.subjects(found.groups), command))
+    records = report.whole(records)
+    page = page.make(pages.Material(records, pages.subjects(records.groups), command))
     paths = report.save(page.files(formats=("markdown", "html") if html else ("markdown",)), Path(out))
     print(page.write("markdown"))
-    for sentence in found.broken:
+    for sentence in records.broken:
         print(f"left out: {plain(sentence)}", file=sys.stderr)
     print(f"written to {plain(paths[0].parent)}: {', '.join(path.name for path in paths)}")
-    return 2 if found.broken else 0
+    return 2 if records.broken else 0
 
 
-def fingerprint(found: Found, *options: Any) -> str:
+def fingerprint(records: Found, *options: Any) -> str:
     """The hash of what makes a report: the files of the members, sentences, options, the sources of reports."""
     digest = hashlib.sha256()
 
     def add(*parts: Any) -> None:
         digest.update(json.dumps(parts).encode())
 
-    add(options, found.broken, found.repeated, [version(package) for package in PACKAGES])
+    add(options, records.broken, records.repeated, [version(package) for package in PACKAGES])
     for path in sorted(Path(__file__).parent.rglob("*.py")):
         add(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
-    for group in found.groups:
+    for group in records.groups:
         for record in group.members:
             add(group.key, record.member.name, str(record.folder))
             folder = MemberFolder(record.folder).path if record.folder else None

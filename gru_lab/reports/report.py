@@ -26,13 +26,13 @@ class Report:
     broken: tuple[str, ...]
 
 
-def make(found: Found, *, reference: str | None = REFERENCE, html: bool = False, command: str = "") -> Report:
+def make(records: Found, *, reference: str | None = REFERENCE, html: bool = False, command: str = "") -> Report:
     """The report of what `find_records` gave.
 
     A member whose files do not fit its record is left out and named, too.
 
     Args:
-        found: the members.
+        records: the members.
         reference: the network that costs are relative to; see `table.build`.
         html: whether the whole report is also one page, `index.html`.
         command: what made the report, which that page shows.
@@ -40,21 +40,21 @@ def make(found: Found, *, reference: str | None = REFERENCE, html: bool = False,
     Raises:
         UserError: if no member is left, or none is of the network of reference.
     """
-    found = whole(found)
-    table = comparison.table(found, reference)
-    words, page = render.shown(table), comparison.comparison(table, pages.Material(found, command=command))
+    records = whole(records)
+    table = comparison.table(records, reference)
+    words, page = render.shown(table), comparison.comparison(table, pages.Material(records, command=command))
     files = page.files(formats=("html",) if html else ())
     files |= {
         "table.md": markdown.markdown(render.blocks(words)).encode(),
         "table.tex": paper(table).encode(),
     }
-    return Report(table, files, found.broken)
+    return Report(table, files, records.broken)
 
 
-def whole(found: Found) -> Found:
+def whole(records: Found) -> Found:
     """The members whose files fit their records; the others are named among the broken."""
-    groups, broken = [], [*found.broken]
-    for group in found.groups:
+    groups, broken = [], [*records.broken]
+    for group in records.groups:
         sentences = {record.member.name: unfit(Group((record,))) for record in group.members}
         broken += [sentence for sentence in sentences.values() if sentence]
         members = tuple(record for record in group.members if not sentences[record.member.name])
@@ -62,7 +62,7 @@ def whole(found: Found) -> Found:
             broken.append(sentence)
         elif members:
             groups.append(Group(members))
-    return replace(found, groups=tuple(groups), broken=tuple(broken))
+    return replace(records, groups=tuple(groups), broken=tuple(broken))
 
 
 def unfit(group: Group) -> str | None:

@@ -32,7 +32,7 @@ def claim(
     """
     token = uuid.uuid4().hex
     content = {"host": socket.gethostname(), "process": os.getpid(), "token": token}
-    started, told = time.monotonic(), False
+    started, named = time.monotonic(), False
     while not _create(path, json.dumps(content)):
         owner = _owner(path)
         if owner is None:  # it was let go just now
@@ -41,8 +41,8 @@ def claim(
             _remove(path, owner)
             continue
         who = f"process {owner.get('process')} on {owner.get('host')}"
-        if not told:
-            told = True
+        if not named:
+            named = True
             waiting(who)
         if patience is not None and time.monotonic() - started > patience:
             raise UserError(f"{path.parent} is being worked on by {who}: wait for it, or stop it")

@@ -32,11 +32,11 @@ def card(config: Mapping[str, Any], parts: Iterable[Schema], files: Iterable[Pat
         for cls in type(part).__mro__:
             if issubclass(cls, Schema) and cls is not Schema:
                 revisions[cls.__name__] = vars(cls).get("revision", 1)
-        found = outside.sources(type(part))
-        if found is None:
+        contents = outside.sources(type(part))
+        if contents is None:
             nonce = nonce or once()
         else:
-            sources |= found
+            sources |= contents
     content = {
         "schema": SCHEMA,
         "config": dict(config),
@@ -50,14 +50,14 @@ def card(config: Mapping[str, Any], parts: Iterable[Schema], files: Iterable[Pat
 
 def _digests(files: list[Path]) -> dict[str, str]:
     """The content of files by their names, to which a number is added where several have the same."""
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for path in files:
         name, number = path.name, 1
-        while name in found:
+        while name in digests:
             number += 1
             name = f"{path.name} ({number})"
-        found[name] = digest(path)
-    return found
+        digests[name] = digest(path)
+    return digests
 
 
 def fingerprint(card: Mapping[str, Any]) -> str:

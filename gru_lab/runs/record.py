@@ -133,8 +133,8 @@ class Record(Schema):
         except (OSError, ValueError, RecursionError) as error:
             raise UserError(f"{path} cannot be read: {error}") from None
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
-            found = content.get("schema") if isinstance(content, dict) else None
-            raise UserError(f"{path} is not a record of schema {SCHEMA} but of {found!r}: train this run again")
+            schema = content.get("schema") if isinstance(content, dict) else None
+            raise UserError(f"{path} is not a record of schema {SCHEMA} but of {schema!r}: train this run again")
         if content.pop("checksum", None) != checksum(content):
             raise UserError(f"{path} is not as it was written: its checksum differs; run the same command to mend it")
         try:
@@ -180,10 +180,10 @@ class Group:
 
 def grouped(records: Iterable[Record]) -> list[Group]:
     """Records by run and hyper-parameters, each group in the order of its seeds."""
-    found: dict[tuple[str, str, str], list[Record]] = {}
+    groups: dict[tuple[str, str, str], list[Record]] = {}
     for record in records:
-        found.setdefault((record.identity, record.member.setting, record.member.role), []).append(record)
-    return [Group(tuple(sorted(members, key=lambda record: record.member.seed))) for members in found.values()]
+        groups.setdefault((record.identity, record.member.setting, record.member.role), []).append(record)
+    return [Group(tuple(sorted(members, key=lambda record: record.member.seed))) for members in groups.values()]
 
 
 def checksum(content: Mapping[str, Any]) -> str:
@@ -235,9 +235,9 @@ def find_records(folders: Sequence[Path], role: Role = "report") -> Found:
             if path.resolve() in seen:
                 continue
             seen.add(path.resolve())
-            found, sentences = _read_run(path)
+            members, sentences = _read_run(path)
             broken += sentences
-            for record in found:
+            for record in members:
                 key = (record.identity, record.member.name)
                 if record.member.role != role:
                     continue

@@ -218,13 +218,13 @@ class MemberFolder:
         named, about = load_arrays(file)
         paths, structure = jax.tree_util.tree_flatten_with_path(like)
         wanted = {jax.tree_util.keystr(path): (tuple(leaf.shape), np.dtype(leaf.dtype)) for path, leaf in paths}
-        found = {name: (array.shape, array.dtype) for name, array in named.items()}
+        held = {name: (array.shape, array.dtype) for name, array in named.items()}
         if about["identity"] != identity:
             raise UserError(f"{file} is a checkpoint of run {about['identity']}, and this one is {identity}")
-        if found != wanted:
-            name = next(key for key in [*wanted, *found] if wanted.get(key) != found.get(key))
+        if held != wanted:
+            name = next(key for key in [*wanted, *held] if wanted.get(key) != held.get(key))
             raise UserError(
-                f"{file} is not a checkpoint of this configuration: {name} is {_said(found.get(name))}, "
+                f"{file} is not a checkpoint of this configuration: {name} is {_said(held.get(name))}, "
                 f"and must be {_said(wanted.get(name))}"
             )
         leaves = [named[jax.tree_util.keystr(path)] for path, _ in paths]

@@ -165,11 +165,11 @@ def _known(folders: Sequence[MemberFolder], asked: Asked) -> bool:
 
 def _read(folders: Sequence[MemberFolder], asked: Asked) -> dict[str, dict[str, np.ndarray]]:
     moments = [folder.measured(asked.log) for folder in folders]
-    found: dict[str, dict[str, np.ndarray]] = {}
+    measured: dict[str, dict[str, np.ndarray]] = {}
     for when in WHEN:
         values = [known.at(when) for known in moments if known is not None]
-        found[when] = {name: np.stack([each[name] for each in values if each]) for name in values[0] or ()}
-    return found
+        measured[when] = {name: np.stack([each[name] for each in values if each]) for name in values[0] or ()}
+    return measured
 
 
 def _best(experiment: Experiment, program: Program, folders: Sequence[MemberFolder], like: Any) -> tuple[Any, Any]:

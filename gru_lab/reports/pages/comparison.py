@@ -35,11 +35,11 @@ class Comparison(Page):
         return comparison(table(material.found, self.reference), material)
 
 
-def table(found: Found, reference: str | None) -> Table:
+def table(records: Found, reference: str | None) -> Table:
     """The table alone; `UserError` if no member is left."""
-    if not found.groups:
-        raise UserError("; ".join([*found.broken, "no whole member is left, so there is no table"]))
-    return build(found.groups, found.broken, found.repeated, reference)
+    if not records.groups:
+        raise UserError("; ".join([*records.broken, "no whole member is left, so there is no table"]))
+    return build(records.groups, records.broken, records.repeated, reference)
 
 
 def comparison(table: Table, material: Material) -> Document:

@@ -56,9 +56,9 @@ class Recorder(Listener):
         work, experiment, state = self.work, self.work.experiment, self.work.state
         task, card = experiment.task, experiment.card
         parts = count_parameters(experiment.model, experiment.cell, experiment.spec)
-        found = [values.get(task.metric, math.nan) for values in metrics.values()]
+        measured = [values.get(task.metric, math.nan) for values in metrics.values()]
         diverged_at = int(state.diverged_at[n])
-        if diverged_at == NEVER and not (state.best_at[n] != NEVER and np.isfinite(found).all()):
+        if diverged_at == NEVER and not (state.best_at[n] != NEVER and np.isfinite(measured).all()):
             diverged_at = int(state.update[n])  # nothing that is not finite is ever called finished
 
         def count(value: Any) -> int | None:
@@ -111,8 +111,8 @@ def marks(work: Work, n: int) -> dict[str, Mark]:
 
 def places(experiment: Experiment) -> dict[str, str]:
     """The files of the classes from outside that take part, by their modules."""
-    found = {type(part).__module__: outside.location(type(part)) for part in nested(experiment.parts.values())}
-    return {module: file for module, file in found.items() if file}
+    files = {type(part).__module__: outside.location(type(part)) for part in nested(experiment.parts.values())}
+    return {module: file for module, file in files.items() if file}
 
 
 def device_name() -> str:

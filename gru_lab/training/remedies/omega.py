@@ -102,7 +102,7 @@ def gradient_ratios(
     `before` holds h_k and `adjoints` dL/dh_{k+1}, leaves (batch, time, ...). Differentiable in `params`.
     """
 
-    def one(x: Array, h: State, adjoint: State) -> tuple[Array, Array]:
+    def ratio(x: Array, h: State, adjoint: State) -> tuple[Array, Array]:
         largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in jax.tree.leaves(adjoint)]))
         reached = (largest > 0) & jnp.isfinite(largest)
         # A gradient of 1e-30 has a direction, though its square is zero in float32.
@@ -111,7 +111,7 @@ def gradient_ratios(
         (back,) = pullback(scaled)
         return jnp.where(reached, _norm(back) / jnp.where(reached, _norm(scaled), 1), 1), reached
 
-    return jax.vmap(jax.vmap(one))(xs, before, adjoints)
+    return jax.vmap(jax.vmap(ratio))(xs, before, adjoints)
 
 
 def _norm(tree: State) -> Array:
