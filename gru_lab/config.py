@@ -23,7 +23,7 @@ from gru_lab.training.experiment import FAMILIES
 from gru_lab.training.run import watchers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Paths(Schema):
     """The folder of all runs, which are kept in `<runs>/<sweep>/<run>/`."""
 

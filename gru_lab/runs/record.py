@@ -26,7 +26,7 @@ Role = Literal["tune", "report"]
 Seed = Annotated[int, Range(0, LAST_SEED)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Member(Schema):
     """The unit of training, storage, resuming and counting: a seed, the continuous hyper-parameters, and a role.
 
@@ -52,7 +52,7 @@ class Member(Schema):
         return f"{self.role}-{self.setting}-{self.seed}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Record(Schema):
     """The result of one member.
 

@@ -38,7 +38,7 @@ FAMILIES = {
 BUDGET = 0.02  # how far a network may be from its budget of parameters
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Training(Schema):
     """Length of training, sizes of its batches and sets, and the rule to stop.
 
@@ -61,7 +61,7 @@ class Training(Schema):
     chunk: Size | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Population(Schema):
     """The members of a run: `seeds` of them from `first_seed` on, for every combination of the values on the axes.
 
@@ -111,6 +111,7 @@ class Experiment(Schema):
 
     cell: Cell | None
     task: Task
+    _: dataclasses.KW_ONLY
     model: Model = models.create("recurrent")
     method: Method = methods.create("sequential")
     optimizer: Optimizer = optimizers.create("adam")

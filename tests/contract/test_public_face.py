@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 
 import gru_lab
+from gru_lab.config import Paths
+from gru_lab.runs.record import Member, Record
 from gru_lab.schema import Schema
+from gru_lab.training import Population, Training
 
 ROOT = Path(__file__).parents[2]
 spec = importlib.util.spec_from_file_location("stubs", ROOT / "scripts" / "stubs.py")
@@ -60,17 +63,35 @@ def test_the_version_stands_in_one_place():
     assert gru_lab.__version__.count(".") == 2
 
 
-KEYWORD_ONLY = ("gru_lab.cells", "gru_lab.tasks", "gru_lab.models", "gru_lab.recurrence", "gru_lab.diagnostics")
+REGISTRIES = {
+    name: module.register.__self__
+    for path in sorted((ROOT / "gru_lab").rglob("__init__.py"))
+    for name in [".".join(path.parent.relative_to(ROOT).parts)]
+    if hasattr(module := importlib.import_module(name), "register")
+}
 
 
-@pytest.mark.parametrize("family", KEYWORD_ONLY)
+def test_every_family_is_seen():
+    assert set(FAMILIES) <= set(REGISTRIES) and len(REGISTRIES) >= 10
+
+
+@pytest.mark.parametrize("family", REGISTRIES)
 def test_fields_are_keyword_only(family):
-    module = importlib.import_module(family)
-    for name in module.names():
-        cls = module.get(name)
+    registry = REGISTRIES[family]
+    for cls in (registry.base, *registry.classes().values()):
         assert issubclass(cls, Schema)
-        positional = [field.name for field in dataclasses.fields(cls) if not field.kw_only]
-        assert not positional, f"{cls.__name__} takes {positional} by position: write @dataclass(..., kw_only=True)"
+        assert not (given := positional(cls)), f"{cls.__name__} takes {given} by position: write kw_only=True"
+
+
+def test_settings_are_keyword_only():
+    assert positional(gru_lab.Experiment) == ["cell", "task"]
+    assert not any(map(positional, (Training, Population, Paths, Member, Record)))
+
+
+def positional(cls):
+    """The fields that a class takes by position."""
+    fields = dataclasses.fields(cls) if dataclasses.is_dataclass(cls) else ()
+    return [field.name for field in fields if not field.kw_only]
 
 
 SAMPLE = """

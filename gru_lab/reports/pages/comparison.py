@@ -20,7 +20,7 @@ KINDS = {
 
 
 @register("comparison")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison(Page):
     """The table of all groups with its figures.
 

@@ -25,7 +25,7 @@ READING = (
 
 
 @register("gradients")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gradients(Page):
     """Diagnostics of networks before and after training, question by question.
 

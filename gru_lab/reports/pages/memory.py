@@ -15,7 +15,7 @@ from gru_lab.reports.style import palette
 
 
 @register("memory")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Memory(Page):
     """The ladder of ever longer tasks, made of all groups that were found, and the answers of the subjects below it."""
 

@@ -22,7 +22,7 @@ READING = (
 
 
 @register("prediction")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Prediction(Page):
     """Rank correlations over all groups that were found."""
 

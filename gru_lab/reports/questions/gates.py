@@ -13,7 +13,7 @@ QUANTILES = tuple(n / 20 for n in range(21))
 
 
 @register("gates")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Gates(Question):
     """The distribution of the units' time scales, beside what chrono initialisation promises."""
 

@@ -11,7 +11,7 @@ from gru_lab.reports.style import Palette
 
 
 @register("gradient_flow")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GradientFlow(Question):
     """The norm of dL/dh against the lag, its rate of decay, and the gradient horizon."""
 

@@ -12,7 +12,7 @@ AXES = Axes("lag (steps back)", "spectral norm\n" + r"$\|\partial h_T\,/\,\parti
 
 
 @register("jacobian")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Jacobian(Question):
     """The spectral norm of dh_T/dh_{T-lag} against the lag."""
 

@@ -13,7 +13,7 @@ LOWEST = -5.0  # nats per step: what dies faster is gone after a step or two
 
 
 @register("lyapunov")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Lyapunov(Question):
     """The Lyapunov spectrum along the task's inputs."""
 

@@ -12,7 +12,7 @@ AXES = Axes("lag (steps back)", "recalled (squared\ncorrelation)", log=False, fl
 
 
 @register("memory_capacity")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MemoryCapacity(Question):
     """The linear memory capacity, and the squared correlations that it sums."""
 

@@ -25,7 +25,7 @@ def steepest(measured: Mapping) -> "tuple[str, np.ndarray]":
 
 
 @register("sensitivity")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sensitivity(Question):
     """|dh/dp| / |h| for the parameter to which the last state is most sensitive, and |dL/dp| for the same one."""
 

@@ -32,7 +32,7 @@ class Listener:
         """The training is over, whatever ended it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Callback(Schema):
     """Watches training. A subclass is a frozen dataclass, its fields are its settings.
 

@@ -15,7 +15,7 @@ from gru_lab.training.work import Work
 
 
 @register("checkpoint")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Checkpoint(Callback):
     """Writes `checkpoint.safetensors` of every member, with the marks of its logs.
 

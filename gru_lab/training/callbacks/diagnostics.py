@@ -13,7 +13,7 @@ from gru_lab.training.work import Work
 
 
 @register("diagnostics")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Diagnostics(Callback):
     """Measures diagnostics before the first update and at every evaluation, into the members' `measurements/`.
 

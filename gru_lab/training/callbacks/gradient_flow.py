@@ -15,7 +15,7 @@ from gru_lab.training.work import Work
 
 
 @register("gradient_flow")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GradientFlow(Callback):
     """The norm of the last step's loss gradient against the lag, a mean over sequences."""
 

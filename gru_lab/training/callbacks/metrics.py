@@ -8,7 +8,7 @@ from gru_lab.training.work import Work
 
 
 @register("metrics")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metrics(Callback):
     """One line per evaluation: the update, the mean training loss since the last one, and the validation metrics."""
 

@@ -16,7 +16,7 @@ WIDTH = 16  # letters of the bar
 
 
 @register("progress")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Progress(Callback):
     """Shows what is being done, the update, the training loss, how many members solved the task, and the time left.
 

@@ -22,7 +22,7 @@ from gru_lab.training.work import Work
 
 
 @register("record")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Records(Callback):
     """Measures the best parameters on the validation and the test set, and writes `record.json`."""
 

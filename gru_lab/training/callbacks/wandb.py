@@ -10,7 +10,7 @@ from gru_lab.training.work import Work
 
 
 @register("wandb")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Wandb(Callback):
     """Logs to Weights & Biases: one W&B run per run, grouped by sweep, the same identity when it is resumed.
 

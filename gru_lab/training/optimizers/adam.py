@@ -9,7 +9,7 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
 @register("adam")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
     """Adaptive moments (Kingma & Ba 2015, arXiv:1412.6980)."""
 

@@ -10,7 +10,7 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
 @register("adamw")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
     """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
 

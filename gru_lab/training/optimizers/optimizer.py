@@ -16,7 +16,7 @@ from gru_lab.schema import CONTINUOUS, Count, Fraction, Positive, Registry, Sche
 LearningRate = Annotated[Positive, CONTINUOUS]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Optimizer(Schema):
     """Clipping, one of optax's optimisers, and how its rate changes over training.
 
@@ -81,7 +81,7 @@ class Optimizer(Schema):
         return rising
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Anonymous(Optimizer):
     """An optax transformation that was handed in as it is: all of it, clipping and schedule included.
 

@@ -9,7 +9,7 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
 @register("rmsprop")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RMSProp(Optimizer):
     """Gradients divided by a running root mean square (Hinton 2012), as in Chung 2014 and Arjovsky 2016."""
 

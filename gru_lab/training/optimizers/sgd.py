@@ -9,7 +9,7 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 
 
 @register("sgd")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SGD(Optimizer):
     """Stochastic gradient descent, with momentum (Polyak 1964) if asked."""
 

@@ -16,7 +16,7 @@ from gru_lab.typing import Array
 
 
 @register("flossing")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Flossing(Remedy):
     """The leading Lyapunov exponents must be zero: what changes by rate 0 neither vanishes nor explodes.
 

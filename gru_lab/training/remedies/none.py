@@ -7,7 +7,7 @@ from gru_lab.training.remedies.remedy import Remedy, register
 
 
 @register("none")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Nothing(Remedy):
     """No remedy: the loss alone is minimised."""
 

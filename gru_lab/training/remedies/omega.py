@@ -19,7 +19,7 @@ from gru_lab.typing import Array, Float, Params, State
 
 
 @register("omega")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Omega(Remedy):
     """One step back in time must keep the norm of the loss's gradient, in the direction that it has.
 

@@ -19,7 +19,7 @@ Loss = Callable[[Array], Array]  # the network's outputs -> the training loss
 Descend = Callable[[Any, int], Any]  # (parameters, updates) -> parameters after that many updates on the penalty alone
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Remedy(Schema):
     """A measure of training against vanishing and exploding gradients. A subclass's fields are its settings.
 
