@@ -104,7 +104,7 @@ def at_end(values: Array, lengths: Array | None) -> Array:
     return jnp.take_along_axis(values, last, axis=1)[:, 0]
 
 
-def in_chunks(batch: Batch, size: int, weights: Array) -> Batch:
+def in_chunks(batch: Batch, size: int, weights: Array | np.ndarray) -> Batch:
     """A batch cut into chunks, leaves (chunks, size, ...); repeats of weight 0 fill the last one.
 
     `weights` are those of all answers, written out, as `whole_weights` gives them. Arrays of NumPy stay on the host.

@@ -49,8 +49,8 @@ def _left_to_container() -> float:
     return math.inf if limit == "max" else max(0, int(limit) - int(used))
 
 
-def bytes_per_sequence(function: Callable[[Batch], Any], batch: Batch) -> int:
-    """An estimate of the bytes that a further sequence takes when `function` runs on a batch; nothing is computed.
+def bytes_per_sequence(function: Callable[..., Any], batch: Batch, *others: Any) -> int:
+    """An estimate of the bytes that a further sequence takes in `function(batch, *others)`; nothing is computed.
 
     The most bytes that intermediate arrays take at any time, in the order of the traced program, each from where it is
     computed to where it is last used. A compiler fuses, which takes less, and copies, which takes more: leave room.
@@ -58,7 +58,7 @@ def bytes_per_sequence(function: Callable[[Batch], Any], batch: Batch) -> int:
 
     def peak(n: int) -> int:
         first = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((n, *leaf.shape[1:]), leaf.dtype), batch)
-        return _peak(jax.make_jaxpr(function)(first).jaxpr)
+        return _peak(jax.make_jaxpr(function)(first, *others).jaxpr)
 
     return max(1, peak(3) - peak(2))
 

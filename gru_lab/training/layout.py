@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from gru_lab.data import Batch, Sampled, bytes_per_sequence, chunk_size, memory_at_hand, sequences
@@ -65,9 +64,8 @@ def _bytes_each(experiment: Experiment, program: Program) -> int:
     some = jax.eval_shape(lambda: source.holdout("validation", 4)) if isinstance(source, Sampled) else None
     some = source.holdout("validation", 4) if some is None else some
     shapes = jax.eval_shape(lambda: program.init(jax.random.key(0), dict.fromkeys(experiment.hyper, 1.0))).params
-    params = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     return bytes_per_sequence(
-        lambda batch: task.measure(program.network(params)(batch.inputs, batch.lengths), batch), some
+        lambda batch, params: task.measure(program.network(params)(batch.inputs, batch.lengths), batch), some, shapes
     )
 
 

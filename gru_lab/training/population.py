@@ -20,9 +20,9 @@ Members = Any  # a pytree whose leaves have a leading member axis
 
 def begin(program: Program, members: Sequence[Member]) -> MemberState:
     """All members as they begin, by one compiled program; leaves have a leading member axis."""
-    seeds = jnp.array([member.seed for member in members], jnp.uint32)
+    seeds, real = np.array([member.seed for member in members], np.uint32), jnp.result_type(float)
     with np.errstate(over="ignore"):  # a rate of 1e300 is an infinite one, and its members diverge
-        hyper = {path: jnp.array([member.hyper[path] for member in members], float) for path in members[0].hyper}
+        hyper = {path: np.array([member.hyper[path] for member in members], real) for path in members[0].hyper}
     return jax.jit(
         lambda seeds, hyper: lax.map(lambda each: program.init(jax.random.key(each[0]), each[1]), (seeds, hyper))
     )(seeds, hyper)
@@ -81,10 +81,10 @@ def _placed(
     padding = math.ceil(count / len(used)) * len(used) - count
 
     def lay_out(members: Members) -> Members:
-        sleeping = idle(jax.tree.map(lambda leaf: leaf[-1], members))
-        padded = jax.tree.map(
-            lambda leaf, last: jnp.concatenate([leaf, *[jnp.asarray(last)[None]] * padding]), members, sleeping
-        )
-        return jax.device_put(padded, NamedSharding(mesh, P("members")))
+        members = jax.tree.map(np.asarray, members)
+        if padding:
+            sleeping = idle(jax.tree.map(lambda leaf: leaf[-1], members))
+            members = jax.tree.map(lambda leaf, last: np.stack([*leaf, *[last] * padding]), members, sleeping)
+        return jax.device_put(members, NamedSharding(mesh, P("members")))
 
     return lay_out, spread

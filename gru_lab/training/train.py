@@ -202,9 +202,10 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
     def advance_unless_stopped(
         state: MemberState, data: Any, batches: Batch | None = None
     ) -> tuple[MemberState, dict[str, Array]]:
-        shapes = jax.eval_shape(advance, state, data, batches)[1]
+        traced = jax.jit(advance, inline=True)  # once, for the shapes and for the branch
+        shapes = jax.eval_shape(traced, state, data, batches)[1]
         nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
-        return lax.cond(stopped(training, state), lambda: (state, nothing), lambda: advance(state, data, batches))
+        return lax.cond(stopped(training, state), lambda: (state, nothing), lambda: traced(state, data, batches))
 
     return Program(init, advance_unless_stopped, evaluate, outputs, network, source)
 

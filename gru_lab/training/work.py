@@ -67,8 +67,8 @@ class Work:
         self.data = {
             "train": self.program.source.arrays(),
             "validation": self.chunks(validation),
-            "few": jax.tree.map(lambda leaf: jnp.asarray(leaf[:FEW]), validation),
-            "most": jnp.int32(self.experiment.training.evaluate_every),
+            "few": jax.device_put(jax.tree.map(lambda leaf: leaf[:FEW], validation)),
+            "most": np.int32(self.experiment.training.evaluate_every),
         }
         members = begin(self.program, self.members)
         self.initial = jax.tree.map(np.asarray, members.params)
@@ -93,15 +93,16 @@ class Work:
         return np.asarray(stopped(self.experiment.training, self.state))
 
     def holdout(self, split: Split) -> Batch:
-        """The whole validation or test set."""
+        """The whole validation or test set, on the host."""
         take, size = self.program.source.holdout, getattr(self.experiment.training, split)
         sampled = isinstance(self.program.source, Sampled)
-        return jax.jit(take, static_argnums=(0, 1))(split, size) if sampled else take(split, size)
+        whole = jax.jit(take, static_argnums=(0, 1))(split, size) if sampled else take(split, size)
+        return jax.tree.map(np.asarray, whole)
 
     def chunks(self, batch: Batch) -> Batch:
         """A set of sequences in the chunks in which it is evaluated, on the device."""
-        weights = self.experiment.task.weights(batch)
-        return jax.tree.map(jnp.asarray, in_chunks(batch, min(self.layout.chunk, sequences(batch)), weights))
+        weights = np.asarray(jax.jit(self.experiment.task.weights)(batch))
+        return jax.device_put(in_chunks(batch, min(self.layout.chunk, sequences(batch)), weights))
 
     def compile(self) -> Callable[[], None]:
         """The step of all members: train to the next evaluation, and take over what came of it."""
@@ -148,7 +149,7 @@ class Work:
             if not on_devices:
                 on_devices.append(lay_out(members))
             started = time.perf_counter()
-            losses = self.real(run(on_devices[-1], self.data | {"most": jnp.int32(updates)})[1])["train_loss"]
+            losses = self.real(run(on_devices[-1], self.data | {"most": np.int32(updates)})[1])["train_loss"]
             if self.program.source.streamed:
                 on_devices.clear()
             return float(np.mean(losses[~self.over])), time.perf_counter() - started
@@ -194,7 +195,7 @@ class Work:
 
     def real(self, tree: Any) -> Any:
         """A tree on the host, without the copies that fill up devices."""
-        return jax.tree.map(lambda leaf: np.asarray(leaf[: len(self.members)]), tree)
+        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.members)], tree)
 
     def measure(self, function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
         """A pure function of one member's parameters and of the data, as one of all members' parameters.
@@ -206,13 +207,16 @@ class Work:
 
     def tested(self, params: Any, split: Split) -> list[dict[str, float]]:
         """The metrics of all members' parameters on the validation or test set, per member."""
-        sums = self._over(split, "evaluate", self.program.evaluate, params)
-        means = self.real({name: each.mean for name, each in sums.items()})
+        means = self.real(self._over(split, "evaluate", self._means, params))
         measured = [{name: float(values[n]) for name, values in means.items()} for n in range(len(self.members))]
         if self.experiment.task.scored:
             for values, scores in zip(measured, self.scored(params, split), strict=True):
                 values |= scores
         return measured
+
+    def _means(self, params: Any, chunks: Batch) -> dict[str, Any]:
+        """The metrics of one member's parameters on a set in chunks."""
+        return {name: each.mean for name, each in self.program.evaluate(params, chunks).items()}
 
     def scored(self, params: Any, split: Split) -> list[dict[str, float]]:
         """The metrics that are no sums, per member, made on the host from predictions and references."""
