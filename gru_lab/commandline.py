@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gru_lab import composition
 from gru_lab.arguments import UNREADABLE
+from gru_lab.compile_cache import keep_compiled
 from gru_lab.composition import options
 from gru_lab.config import Job, check_known
 from gru_lab.errors import UserError
@@ -102,6 +103,7 @@ def train(job: Job) -> "Run":
     from gru_lab.training import run
     from gru_lab.training.callbacks.progress import Progress
 
+    keep_compiled()
     shown = () if any(isinstance(each, Progress) for each in job.callbacks) else (Progress(label=job.place),)
     result = run(job.experiment, job.folder, (*job.callbacks, *shown), force=job.force)
     names = {member.name for member in result.trained}
