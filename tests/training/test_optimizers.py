@@ -59,7 +59,8 @@ def test_a_plateau_lowers_the_factor_when_averages_of_the_loss_no_longer_fall():
 @pytest.mark.parametrize("name", optimizers.names())
 def test_every_optimizer_lowers_the_loss_however_it_clips_and_obeys_schedules(name):
     for clip, bound in (("norm", 1.0), ("elementwise", 0.5), ("none", 1.0)):
-        optimizer = optimizers.create(name, learning_rate=0.05, clip=clip, clip_at=bound)
+        rate = {"adagrad": 1.0, "adadelta": 30.0}.get(name, 0.05)  # their steps shrink, or begin at sqrt(epsilon)
+        optimizer = optimizers.create(name, learning_rate=rate, clip=clip, clip_at=bound)
         chain, params = optimizer.chain(200), {"w": jnp.array([3.0, -2.0])}
 
         def body(_, carry, chain=chain):
@@ -72,6 +73,70 @@ def test_every_optimizer_lowers_the_loss_however_it_clips_and_obeys_schedules(na
     np.testing.assert_allclose(
         factors(name, length=8, schedule="step", decay_every=2), plain * 0.5 ** (np.arange(8) // 2), rtol=1e-5
     )
+
+
+def rms(g, state, decay, epsilon, momentum=0.0, centered=False, inside=True, initial=0.0, nesterov=False):
+    """RMSProp by its equations: the change of w, and what it remembers."""
+    n, a, v = state or (initial, 0.0, 0.0)
+    n, a = decay * n + (1 - decay) * g**2, decay * a + (1 - decay) * g if centered else 0.0
+    u = -0.1 * g / (np.sqrt(n - a**2 + epsilon) if inside else np.sqrt(n - a**2) + epsilon)
+    v = momentum * v + u
+    return momentum * v + u if nesterov else v, (n, a, v)
+
+
+def descended(g, state, momentum, nesterov):
+    v = momentum * (0.0 if state is None else state) + g
+    return -0.1 * (momentum * v + g if nesterov else v), v
+
+
+def adagraded(g, n):
+    n = (0.1 if n is None else n) + g**2
+    return -0.1 * g / np.sqrt(n + 1e-7), n
+
+
+def adadelted(g, state):
+    n, s = state or (0.0, 0.0)
+    n = 0.95 * n + 0.05 * g**2
+    d = np.sqrt(s + 1e-6) / np.sqrt(n + 1e-6) * g
+    return -0.1 * d, (n, 0.95 * s + 0.05 * d**2)
+
+
+GRAVES = {"decay": 0.95, "momentum": 0.9, "centered": True, "epsilon": 1e-4}
+TENSORFLOW = {"decay": 0.9, "momentum": 0.5, "epsilon": 1e-10, "initial": 1.0}
+BY_HAND = {
+    "graves": ("rmsprop", GRAVES, lambda g, s: rms(g, s, **GRAVES)),
+    "tensorflow": ("rmsprop", TENSORFLOW, lambda g, s: rms(g, s, **TENSORFLOW)),
+    "torch": ("rmsprop", {"epsilon_inside": False}, lambda g, s: rms(g, s, 0.9, 1e-8, inside=False)),
+    "nesterov": (
+        "rmsprop",
+        {"momentum": 0.9, "nesterov": True},
+        lambda g, s: rms(g, s, 0.9, 1e-8, momentum=0.9, nesterov=True),
+    ),
+    "momentum": ("sgd", {"momentum": 0.9}, lambda g, s: descended(g, s, 0.9, False)),
+    "accelerated": ("sgd", {"momentum": 0.9, "nesterov": True}, lambda g, s: descended(g, s, 0.9, True)),
+    "adagrad": ("adagrad", {}, adagraded),
+    "adadelta": ("adadelta", {}, adadelted),
+}
+
+
+@pytest.mark.parametrize("case", BY_HAND)
+def test_an_optimizer_follows_its_equations(case):
+    name, fields, by_hand = BY_HAND[case]
+    chain = optimizers.create(name, learning_rate=0.1, clip="none", **fields).chain(8)
+    state, remembered, update = chain.init(jnp.zeros(3)), None, jax.jit(chain.update)
+    for g in np.random.default_rng(0).normal(size=(8, 3)):
+        change, state = update(jnp.asarray(g, jnp.float32), state, jnp.zeros(3), value=1.0)
+        expected, remembered = by_hand(g, remembered)
+        np.testing.assert_allclose(change, expected, rtol=2e-5)
+
+
+def test_an_l2_penalty_is_added_to_the_clipped_gradient():
+    w, g = jnp.array([2.0, -1.0]), jnp.array([3.0, -4.0])
+    for name in optimizers.names():
+        plain = optimizers.create(name, clip="none").chain(4)
+        decayed = optimizers.create(name, l2=0.1).chain(4)
+        expected = plain.update(g / 5 + 0.1 * w, plain.init(w), w, value=1.0)[0]
+        np.testing.assert_allclose(decayed.update(g, decayed.init(w), w, value=1.0)[0], expected, rtol=1e-6)
 
 
 def test_plain_sgd_shows_what_clipping_does():
@@ -91,6 +156,8 @@ def test_plain_sgd_shows_what_clipping_does():
         ("rmsprop", {"decay": 1.0}, "optimizer.decay is 1.0"),
         ("rmsprop", {"momentum": 1.0}, "optimizer.momentum is 1.0"),
         ("sgd", {"momentum": 1.0}, "optimizer.momentum is 1.0"),
+        ("sgd", {"nesterov": True}, "optimizer.nesterov is True: it needs a momentum"),
+        ("rmsprop", {"nesterov": True}, "optimizer.nesterov is True: it needs a momentum"),
         ("adam", {"decay_factor": 1.0}, "optimizer.decay_factor is 1.0"),
         ("adam", {"schedule": "plateau", "decay_factor": 0.0}, "with optimizer.schedule=plateau it must be above 0"),
         ("adam", {"schedule": "cosinus"}, "Did you mean 'cosine'?"),

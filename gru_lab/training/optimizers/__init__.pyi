@@ -1,5 +1,7 @@
 # Made by scripts/stubs.py.
 
+from gru_lab.training.optimizers.adadelta import Adadelta as Adadelta
+from gru_lab.training.optimizers.adagrad import Adagrad as Adagrad
 from gru_lab.training.optimizers.adam import Adam as Adam
 from gru_lab.training.optimizers.adamw import AdamW as AdamW
 from gru_lab.training.optimizers.optimizer import Anonymous as Anonymous

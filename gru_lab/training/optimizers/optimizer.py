@@ -11,17 +11,20 @@ import optax.contrib
 
 from gru_lab import outside
 from gru_lab.errors import UserError
-from gru_lab.schema import CONTINUOUS, Count, Fraction, Positive, Registry, Schema, Size
+from gru_lab.schema import CONTINUOUS, Count, Fraction, NonNegative, Positive, Registry, Schema, Size
 
 LearningRate = Annotated[Positive, CONTINUOUS]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimizer(Schema):
-    """Clipping, one of optax's optimisers, and how its rate changes over training.
+    """Clipping, an L2 penalty, one of optax's optimisers, and how its rate changes over training.
 
     `clip`: `norm` scales the gradient to a global norm of at most `clip_at` (Pascanu 2013, arXiv:1211.5063),
     `elementwise` cuts every entry at `clip_at`, `none` leaves it as it is.
+
+    `l2` adds l2 w to the clipped gradient: the penalty l2/2 |w|^2 on all parameters. Of an adaptive optimiser that is
+    not the decoupled weight decay, which is `adamw`'s.
 
     `schedule` is the factor by which updates are scaled:
 
@@ -40,6 +43,7 @@ class Optimizer(Schema):
     learning_rate: LearningRate = 1e-3
     clip: Literal["norm", "elementwise", "none"] = "norm"
     clip_at: Annotated[Positive, CONTINUOUS] = 1.0
+    l2: Annotated[NonNegative | None, CONTINUOUS] = None
     schedule: Literal["constant", "linear", "cosine", "step", "plateau"] = "constant"
     warmup: Count = 0
     decay_every: Size = 1000
@@ -51,14 +55,20 @@ class Optimizer(Schema):
         if self.schedule == "plateau" and self.decay_factor == 0:
             self.refuse("decay_factor", "with optimizer.schedule=plateau it must be above 0")
 
+    def check_nesterov(self, nesterov: bool, momentum: float) -> None:
+        """Raise `UserError` for Nesterov's step without a momentum, where it changes nothing."""
+        if nesterov and momentum == 0:
+            self.refuse("nesterov", "it needs a momentum, and optimizer.momentum is 0")
+
     def transformation(self) -> optax.GradientTransformation:
         """The optimiser itself, without clipping and schedule."""
         raise NotImplementedError
 
     def chain(self, updates: int) -> optax.GradientTransformationExtraArgs:
-        """Clipping, then the optimiser, then the schedule; `updates` is the length of training."""
+        """Clipping, the L2 penalty, the optimiser, then the schedule; `updates` is the length of training."""
         clips = {"norm": optax.clip_by_global_norm, "elementwise": optax.clip}
         before = [clips[self.clip](self.clip_at)] if self.clip in clips else []
+        before += [] if self.l2 is None else [optax.add_decayed_weights(self.l2)]
         return optax.with_extra_args_support(optax.chain(*before, self.transformation(), *self._scheduled(updates)))
 
     def _scheduled(self, updates: int) -> list[optax.GradientTransformation]:
