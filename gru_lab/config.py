@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from gru_lab import cells, models
+from gru_lab.data import files
 from gru_lab.errors import UserError, listed, nearest
 from gru_lab.models import Model, Spec, hidden_for
 from gru_lab.outside import load
@@ -25,11 +26,16 @@ from gru_lab.training.run import watchers
 
 @dataclass(frozen=True, kw_only=True)
 class Paths(Schema):
-    """The folder of all runs, which are kept in `<runs>/<sweep>/<run>/`."""
+    """The folder of all runs, which are kept in `<runs>/<sweep>/<run>/`, and that of data files of the user's.
+
+    `manual_dir` is where tasks on data look for files, in place of the folder that GRU_LAB_DATA names; see
+    `gru_lab.data.files`.
+    """
 
     group: ClassVar[str] = "paths"
 
     runs: str = "runs"
+    manual_dir: str | None = None
 
     def check(self) -> None:
         """A folder has a name."""
@@ -125,6 +131,8 @@ def build_job(tree: Mapping[str, Any], choices: Mapping[str, str] | None = None)
         check_known(name)
     parts: dict[str, Any] = {group: build(schema, _fields(group, tree.get(group, {})), group)
                              for group, schema in SETTINGS.items()}  # fmt: skip
+    if parts["paths"].manual_dir is not None:
+        files.bring(parts["paths"].manual_dir)  # before a task looks for its data
     for group in ("task", "model", "method", "optimizer", "remedy"):
         parts[group] = _create(group, tree)
     parts["cell"] = _cell(tree, parts["task"], parts["model"])

@@ -1,8 +1,9 @@
-"""What all tests share: programs that compile quickly, and two devices on the CPU."""
+"""What all tests share: programs that compile quickly, two devices on the CPU, and data sets of a few examples."""
 
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 # Compiling is what the tests wait for: less optimisation, and programs that several commands share are compiled
 # once. The numbers stay the same to rounding. To be set before JAX is imported; the commands' processes inherit them.
@@ -14,8 +15,22 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 import jax
 import pytest
+import specimens
 
 jax.config.update("jax_num_cpu_devices", 2)
+
+specimens.install()
+
+
+@pytest.fixture
+def real_data(tmp_path, monkeypatch):
+    """The folder of the real sets, which is where the test's tasks look; nothing is written into it."""
+    folder = os.environ["GRU_LAB_REAL_DATA"]
+    if not folder:
+        pytest.skip("no real data: neither GRU_LAB_DATA nor ../shared/data is there")
+    monkeypatch.setenv("GRU_LAB_DATA", folder)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    return Path(folder)
 
 
 @pytest.fixture

@@ -62,9 +62,14 @@ class Sampled(Source):
 
 @dataclass(frozen=True, eq=False)
 class InMemory(Source):
-    """Whole splits as batches, `{"train": ..., "validation": ..., "test": ...}`, drawn from with replacement."""
+    """Whole splits as batches, `{"train": ..., "validation": ..., "test": ...}`, drawn from with replacement.
+
+    `unpack` makes of kept arrays what a network sees, such as grey values of bytes; jittable. It acts on what is drawn,
+    so that the set itself stays small.
+    """
 
     splits: Mapping[str, Batch]
+    unpack: Callable[[Batch], Batch] = lambda batch: batch
 
     def arrays(self) -> Batch:
         """The training set."""
@@ -73,8 +78,8 @@ class InMemory(Source):
     def draw(self, arrays: Batch, key: Key, size: int) -> Batch:
         """See `Source.draw`."""
         chosen = jax.random.randint(key, (size,), 0, sequences(arrays))
-        return jax.tree.map(lambda leaf: leaf[chosen], arrays)
+        return self.unpack(jax.tree.map(lambda leaf: leaf[chosen], arrays))
 
     def holdout(self, split: Split, size: int) -> Batch:
         """See `Source.holdout`."""
-        return self.splits[split]
+        return self.unpack(self.splits[split])

@@ -1,0 +1,98 @@
+"""Data sets of a few generated examples in the files of the real ones, with the `SHA256SUMS` that says so."""
+
+import gzip
+import hashlib
+import io
+import os
+import struct
+import tarfile
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from scipy.io import savemat
+
+TRAIN, TEST = 240, 24  # images
+
+
+def install():
+    """Let this process and those that it starts look for data among the specimens.
+
+    So tasks on data go the way of real ones: a user's files, through TFDS. The fixture `real_data` gives the real sets.
+    """
+    if "GRU_LAB_REAL_DATA" in os.environ:  # in a worker of pytest
+        return
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    os.environ["GRU_LAB_REAL_DATA"] = os.environ.get("GRU_LAB_DATA") or (str(beside) if beside.is_dir() else "")
+    os.environ["GRU_LAB_DATA"] = tempfile.mkdtemp(prefix="gru-lab-specimens-")
+    os.environ["TFDS_DATA_DIR"] = tempfile.mkdtemp(prefix="gru-lab-tfds-")
+    write(Path(os.environ["GRU_LAB_DATA"]))
+
+
+def write(folder):
+    """Write every set into a folder of the layout that users bring."""
+    for number, (name, files) in enumerate(SETS.items()):
+        (folder / name).mkdir(parents=True)
+        rng = np.random.RandomState(number)  # frozen: golden numbers rest on it
+        contents = files(rng)
+        for file, data in contents.items():
+            (folder / name / file).write_bytes(data)
+        sums = [f"{hashlib.sha256(data).hexdigest()}  {file}" for file, data in contents.items()]
+        (folder / name / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+
+
+def idx(array):
+    """An array of bytes in the format of MNIST."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.astype(np.uint8).tobytes()
+
+
+def digits(rng):
+    """Images whose bright row is their label, under noise."""
+    files = {}
+    for split, count in (("train", TRAIN), ("t10k", TEST)):
+        labels = np.arange(count) % 10
+        images = rng.randint(0, 50, (count, 28, 28))
+        images[np.arange(count), 2 * labels + 4] += 200
+        for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+            files[f"{split}-{name}-ubyte.gz"] = gzip.compress(idx(array), mtime=0)
+    return files
+
+
+def photographs(rng):
+    """Rows of a label and 3,072 colours."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name, count in (("data_batch_1", TRAIN), ("test_batch", TEST)):
+            rows = np.concatenate([np.arange(count)[:, None] % 10, rng.randint(0, 256, (count, 3072))], axis=1)
+            data = rows.astype(np.uint8).tobytes()
+            member = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return {"cifar-10-binary.tar.gz": packed.getvalue()}
+
+
+def roll(rng, frames):
+    """Notes that begin and end at random."""
+    notes = np.zeros((frames, 88), np.uint8)
+    for start in range(0, frames, 2):
+        key = rng.randint(20, 60)
+        notes[start : start + rng.randint(1, 5), [key, key + 7]] = 1
+    return notes
+
+
+def music(rng):
+    """Rolls of 3 to 12 frames, and in each split one of a single frame."""
+    files = {}
+    for name in ("JSB_Chorales", "Nottingham", "MuseData", "Piano_midi"):
+        cells = {}
+        for split in ("traindata", "validdata", "testdata"):
+            cells[split] = np.empty((1, 25), object)
+            for n in range(25):
+                cells[split][0, n] = roll(rng, int(rng.randint(3, 13)) if n else 1)
+        packed = io.BytesIO()
+        savemat(packed, cells)
+        files[f"{name}.mat"] = packed.getvalue()
+    return files
+
+
+SETS = {"mnist": digits, "fashion_mnist": digits, "cifar10": photographs, "poly_music": music}
