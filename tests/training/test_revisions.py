@@ -165,5 +165,8 @@ def test_a_change_is_felt(monkeypatch):
 
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
+    import specimens
+
+    specimens.install()
     written = {f"{group}/{name}": entry(group, name) for group, name in CLASSES}
     GOLDEN.write_text("{\n" + ",\n".join(f'"{name}": {json.dumps(each)}' for name, each in written.items()) + "\n}\n")
