@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import json
 import os
 import struct
 import tarfile
@@ -39,6 +40,8 @@ def write(folder):
             (folder / name / file).write_bytes(data)
         sums = [f"{hashlib.sha256(data).hexdigest()}  {file}" for file, data in contents.items()]
         (folder / name / "SHA256SUMS").write_text("\n".join(sums) + "\n")
+    for number, (name, content) in enumerate(LOOSE.items()):
+        (folder / name).write_text(content(np.random.RandomState(100 + number)))
 
 
 def idx(array):
@@ -95,4 +98,35 @@ def music(rng):
     return files
 
 
-SETS = {"mnist": digits, "fashion_mnist": digits, "cifar10": photographs, "poly_music": music}
+def text(rng):
+    """Words drawn at random from a few."""
+    words = ["the", "sea", "was", "calm", "and", "no", "wind", "blew.\n", "A", "ship", "lay", "still;"]
+    return " ".join(words[n] for n in rng.randint(0, len(words), 5000))
+
+
+def shakespeare(rng):
+    return {"input.txt": text(rng).encode()}
+
+
+def reviews(rng):
+    """The label is that of the word in the middle."""
+    files = {}
+    for split, count in (("train", TRAIN), ("test", TEST)):
+        lines = []
+        for n in range(count):
+            words = [f"word{k}" for k in rng.randint(0, 40, rng.randint(3, 30))]
+            words[len(words) // 2] = ["bad", "good"][n % 2]
+            lines.append(json.dumps({"text": " ".join(words), "label": n % 2}))
+        files[f"{split}.jsonl.gz"] = gzip.compress("\n".join(lines).encode(), mtime=0)
+    return files
+
+
+SETS = {
+    "mnist": digits,
+    "fashion_mnist": digits,
+    "cifar10": photographs,
+    "poly_music": music,
+    "tiny_shakespeare": shakespeare,
+    "imdb": reviews,
+}
+LOOSE = {"text.txt": text}  # what users bring of their own

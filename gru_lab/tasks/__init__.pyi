@@ -19,3 +19,5 @@ from gru_lab.tasks.task import name_of as name_of
 from gru_lab.tasks.task import names as names
 from gru_lab.tasks.task import register as register
 from gru_lab.tasks.temporal_order import TemporalOrder as TemporalOrder
+from gru_lab.tasks.text import Text as Text
+from gru_lab.tasks.text import TinyShakespeare as TinyShakespeare

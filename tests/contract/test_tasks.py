@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gru_lab import tasks
-from gru_lab.data import add, at_end, in_chunks, over_chunks, sequences
+from gru_lab.data import Batch, add, at_end, in_chunks, over_chunks, sequences
 
 ALL = tasks.names()
 
@@ -106,7 +106,8 @@ def test_padded_chunked_weighted_evaluation_is_that_of_each_sequence_alone(name)
     alone = []
     for n in np.flatnonzero(counted):
         inputs = jax.tree.map(lambda leaf, n=n: cut(leaf, n), batch.inputs)
-        sequence = batch._replace(inputs=inputs, targets=cut(batch.targets, n, every), lengths=None)
+        weights = None if batch.weights is None else cut(batch.weights, n, batch.weights.ndim == 2)
+        sequence = Batch(inputs, cut(batch.targets, n, every), weights=weights)
         sums = task.measure(answers(task, sequence), sequence)
         alone.append(jax.tree.map(lambda leaf, n=n: leaf * counted[n], sums))
     expected = add(*alone)
