@@ -33,6 +33,20 @@ def main(argv: list[str] | None = None) -> int:
         default="rnn",
         help="the network that parameters and times are relative to (default: rnn, if it is there; none: no network)",
     )
+    parser.add_argument(
+        "--mixed",
+        action="store_true",
+        help="also where networks differ in what they must share (training, protocol, data, seeds): said in the notes",
+    )
+    parser.add_argument(
+        "--repetition",
+        metavar="SEEDS",
+        type=int,
+        nargs="?",
+        const=0,
+        help="also show where the mean of a repetition on another machine will fall, with so many seeds (default: as "
+        "many as there are)",
+    )
     parser.add_argument("--html", action="store_true", help="also write everything as one page, index.html")
     parser.add_argument(
         "--page",
@@ -40,6 +54,8 @@ def main(argv: list[str] | None = None) -> int:
         help="write another page instead: comparison, gradients, memory, prediction, or path/to/file.py:Class",
     )
     options = parser.parse_args(argv)
+    if options.repetition is not None and options.repetition < 0:
+        parser.error(f"--repetition is {options.repetition}: it must be a number of seeds, 1 or more")
 
     # after the options are read: --help must not wait for them
     from gru_lab import reports
@@ -55,7 +71,15 @@ def main(argv: list[str] | None = None) -> int:
             return reports.publish_page(options.page, found, out, html=options.html, command=command)
         reference = None if options.reference == "none" else options.reference
         out = options.out or options.runs[0] / "report"
-        return reports.publish(found, out, reference=reference, html=options.html, command=command)
+        return reports.publish(
+            found,
+            out,
+            reference=reference,
+            mixed=options.mixed,
+            repetition=options.repetition,
+            html=options.html,
+            command=command,
+        )
     except UserError as error:
         print(plain(error), file=sys.stderr)
         return 2

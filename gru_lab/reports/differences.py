@@ -1,39 +1,87 @@
-"""The settings that differ between the entries of a table and are not seen in its labels."""
+"""The differences between the entries of a table that no label shows: those that are told, and those that are refused.
+
+A comparison is of columns, so that within a row the columns may differ in what they are, and must agree in what they
+share. A difference that the label of a row or a column shows is told by it. Of the others,
+
+- what a column is may differ, and is told: the cell, the model, its size and budget, the method that runs it, and the
+  source of a cell from outside;
+- what columns share must agree: the task and its data, the training (optimiser, remedy, length, batches, stopping), the
+  protocol, JAX's numerics, the revisions of classes that all columns rest on, the sources from outside that all rest on
+  where a shared part comes from outside, and the number of seeds. Where members were left out for their faults, the
+  number of seeds is told instead.
+
+Hyper-parameters that the protocol `tuned` chose are neither: they are the outcome of one protocol, and are told.
+"""
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from gru_lab.reports.labels import UNSET, Layout, Settings, by, describe, differing
+from gru_lab.reports.labels import BUDGET, UNSET, Layout, Settings, by, describe, differing
+
+OF_COLUMNS = ("method",)  # parts of a configuration beside the network's that may differ between columns
 
 
-def differences(placed: Layout) -> list[str]:
-    """One sentence for each setting that differs within a row or a column and that no label shows."""
-    rows_of: dict[str, list[str]] = defaultdict(list)  # several rows often share a difference
+class Differences(NamedTuple):
+    """Sentences on what differs and is not seen in a label.
+
+    Attributes:
+        shared: in what columns must share.
+        columns: in what columns may differ in, within rows and across them.
+        chosen: in what the protocol chose.
+    """
+
+    shared: tuple[str, ...]
+    columns: tuple[str, ...]
+    chosen: tuple[str, ...]
+
+
+def differences(placed: Layout, seeds: bool = True) -> Differences:
+    """The differences that no label shows; `seeds` is False where their number does not count."""
+    shared: dict[str, list[str]] = defaultdict(list)  # several rows often share a difference
+    columns: dict[str, list[str]] = defaultdict(list)
+    chosen: dict[str, list[str]] = defaultdict(list)
+    known = {place: describe(group) for place, group in placed.groups.items()}
     for row in placed.rows:
-        group = {column: describe(group) for column, group in placed.row(row).items()}
+        group = {column: known[row, column] for column in placed.row(row)}
         common = set.intersection(*(set(entry.of_network) for entry in group.values()))
-        many = {}
+        outside = any(":" in entry.settings.get(f"{part}.name", "") for entry in group.values()
+                      for part in ("task", "optimizer", "remedy"))  # fmt: skip
+        agreeing: dict[str, Settings] = {}
+        differing_in: dict[str, Settings] = {}
         for column, entry in group.items():
-            size = placed.groups[row, column].shared.hidden
-            hidden = (
-                {}
-                if any("hidden=" in label for label in group)
-                else {"hidden units": "none" if size is None else str(size)}
-            )
+            members = placed.groups[row, column]
+            size = "none" if members.shared.hidden is None else str(members.shared.hidden)
+            hidden = {} if any("hidden=" in label for label in group) else {"hidden units": size}
             model = {name: value for name, value in entry.of_network.items() if name in common and "model." in name}
-            # A class or a file of one network alone is not a difference in what the networks share.
+            # a class or a file of one network alone is not what the networks share
             both = {
                 name: value for name, value in entry.beyond.items() if all(name in o.beyond for o in group.values())
             }
-            many[column] = {**hidden, **model, **entry.of_protocol, **both}
-        for sentence in compared(many):
-            if not all(f"{sentence.partition(':')[0]}=" in label for label in group):
-                rows_of[sentence].append(row)
-    notes = [f"{', '.join(rows)}: the networks differ in {sentence}." for sentence, rows in rows_of.items()]
+            source = {name: value for name, value in both.items() if name[:8] == "sources." and not outside}
+            own = {n: v for n, v in entry.of_protocol.items() if n.partition(".")[0] in OF_COLUMNS or n == BUDGET}
+            rest = {n: v for n, v in {**entry.of_protocol, **both}.items() if n not in own and n not in source}
+            agreeing[column] = rest | ({"the number of seeds": str(len(members.members))} if seeds else {})
+            differing_in[column] = {**hidden, **model, **own, **source}
+        for many, rows_of in ((agreeing, shared), (differing_in, columns)):
+            for sentence in compared(many):
+                if not all(f"{sentence.partition(':')[0]}=" in label for label in group):
+                    rows_of[sentence].append(row)
+        for sentence in compared({column: entry.chosen for column, entry in group.items()}):
+            chosen[sentence].append(row)
+    across = []
     for column in placed.columns:
-        many = {row: describe(group).of_network for row, group in placed.column(column).items()}
-        notes += [f"{column}: the tasks differ in {sentence}." for sentence in compared(many)]
-    return notes
+        many = {row: known[row, column].of_network for row in placed.column(column)}
+        across += [f"{column}: the tasks differ in {sentence}." for sentence in compared(many)]
+
+    def sentences(rows_of: Mapping[str, list[str]], words: str) -> tuple[str, ...]:
+        return tuple(f"{', '.join(rows)}: {words} {sentence}." for sentence, rows in rows_of.items())
+
+    return Differences(
+        sentences(shared, "the networks differ in"),
+        (*sentences(columns, "the networks differ in"), *across),
+        sentences(chosen, "chosen on validation data were"),
+    )
 
 
 def compared(many: Mapping[str, Settings]) -> list[str]:

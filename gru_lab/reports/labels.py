@@ -3,8 +3,9 @@
 An entry has a place (row, column) in the table. Entries of one task whose task settings differ get a row each, named by
 what differs. Entries of one network whose cell or model settings differ within a row get a column each. Entries that
 would still share a place differ in the rest (optimiser, training, method, numerics, data, sources): the rows of their
-task are split by what differs. A continuous hyper-parameter counts as the setting of its name. What else differs is
-said as notes, by `differences`.
+task are split by what differs. A continuous hyper-parameter counts as the setting of its name, but not under the
+protocol `tuned`: there it was chosen for each entry on validation data and is part of no name, so that a network stays
+one column whatever was chosen for it on which task. What else differs is told or refused, by `differences`.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ from typing import Any, TypeVar
 from gru_lab.reports.escape import plain
 from gru_lab.runs import Group
 
+TUNED = "tuned"  # the protocol whose hyper-parameters were chosen and are not part of what an entry is
 FIRST = ("rnn", "lstm", "gru")
 UNSET = "unset"  # a field that only other entries have
 NETWORK = ("cell", "model", "network")  # the parts of a configuration that make a network
@@ -35,7 +37,8 @@ class Described:
         task, network: their names.
         key: two entries with one key are the same and may share a place.
         settings: the whole configuration, flat, with the hyper-parameters in it; see `flat`.
-        beyond: what else the identity covers (numerics, data, sources, revisions).
+        beyond: what else the identity covers (numerics, data, sources, revisions), and the protocol.
+        chosen: the hyper-parameters that a protocol chose, which are not among the settings.
     """
 
     task: str
@@ -43,6 +46,7 @@ class Described:
     key: str
     settings: Settings
     beyond: Settings = dataclasses.field(default_factory=dict)
+    chosen: Settings = dataclasses.field(default_factory=dict)
 
     @property
     def of_task(self) -> dict[str, str]:
@@ -69,11 +73,14 @@ class Described:
 def describe(group: Group) -> Described:
     """A group as the layout sees it."""
     shared = group.shared
-    settings = flat(shared.config) | {name: text(value) for name, value in group.hyper.items()}
-    beyond = flat({"numerics": shared.numerics, "revisions": shared.revisions})
+    protocol = " and ".join(sorted({record.protocol for record in group.members}))
+    hyper = {name: text(value) for name, value in group.hyper.items()}
+    settings = flat(shared.config) | ({} if protocol == TUNED else hyper)
+    beyond = {"protocol": protocol} | flat({"numerics": shared.numerics, "revisions": shared.revisions})
     for kind, hashes in (("data", shared.data), ("sources", shared.sources)):
         beyond |= {f"{kind}.{name}": value[:8] for name, value in hashes.items()}
-    return Described(shared.task, shared.network, group.key, settings | {"task.metric": shared.metric}, beyond)
+    settings |= {"task.metric": shared.metric}
+    return Described(shared.task, shared.network, group.key, settings, beyond, hyper if protocol == TUNED else {})
 
 
 @dataclass(frozen=True)
@@ -145,7 +152,7 @@ def arrange(entries: Sequence[Described]) -> list[Place]:
     columns = [(entry.network, chosen(entry.of_network, network_fields[entry.network])) for entry in entries]
 
     # what is left shares a place and differs in the rest; the key tells apart even what nothing else does
-    rest = [{**entry.of_protocol, **entry.beyond, "run": entry.key} for entry in entries]
+    rest = [{**entry.of_protocol, **entry.beyond, **entry.chosen, "run": entry.key} for entry in entries]
     more: dict[str, list[str]] = defaultdict(list)
     for numbers in by(range(len(entries)), lambda n: (rows[n], columns[n])).values():
         clashing = differing([rest[n] for n in numbers])

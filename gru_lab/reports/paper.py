@@ -86,7 +86,7 @@ def _caption(table: Table, rows: Sequence[Line]) -> str:
     return (
         f"Comparison on {listed(map(name_of, labels)).replace(' or ', ' and ')}: mean over {count} "
         f"seed{'s' * (seeds[-1] > 1)} on the test data{', how many solved the task,' * solvable} and {LEVEL:.0%} "
-        f"bootstrap interval; parameters and time per update{cost}.{best}"
+        f"interval; parameters and time per update{cost}.{best}"
     )
 
 

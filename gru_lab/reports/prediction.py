@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from gru_lab.reports.statistics import bounds
+from gru_lab.reports.statistics import bootstrap
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,18 +43,17 @@ def rank_correlation(tasks: Mapping[str, Sequence[Run]], seed: int = 0) -> Corre
 
     whole = {task: [run for run in runs if len(run.known)] for task, runs in tasks.items()}
     whole = {task: runs for task, runs in whole.items() if runs}
-    rng = np.random.default_rng(seed)
 
-    def resampled(runs: Sequence[Run]) -> list[Run]:
+    def again(rng: np.random.Generator, runs: Sequence[Run]) -> list[Run]:
         chosen = [runs[n] for n in rng.integers(len(runs), size=len(runs))]
         draws = [rng.integers(len(run.known), size=len(run.known)) for run in chosen]
         return [Run(run.known[draw], run.updates[draw]) for run, draw in zip(chosen, draws, strict=True)]
 
-    low = high = np.nan
-    if any(len(runs) >= 3 for runs in whole.values()):
-        rhos = [_rho([resampled(runs) for runs in whole.values()]) for _ in range(RESAMPLES)]
-        known = [rho for rho in rhos if not np.isnan(rho)]
-        low, high = bounds(np.array(known)) if known else (np.nan, np.nan)
+    def replicates(rng: np.random.Generator) -> np.ndarray:
+        return np.array([_rho([again(rng, runs) for runs in whole.values()]) for _ in range(RESAMPLES)])
+
+    enough = any(len(runs) >= 3 for runs in whole.values())
+    low, high = bootstrap(replicates, seed) if enough else (np.nan, np.nan)
     number = sum(map(len, whole.values()))
     members = sum(len(run.known) for group in whole.values() for run in group)
     return Correlation(_rho(list(whole.values())), float(low), float(high), number, members)

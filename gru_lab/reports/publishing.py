@@ -20,24 +20,40 @@ FILES = ("record.json", "metrics.jsonl", "measurements/gradient_flow.jsonl")  # 
 
 
 def publish(
-    records: Found, out: Path, *, reference: str | None = REFERENCE, html: bool = False, command: str = ""
+    records: Found,
+    out: Path,
+    *,
+    reference: str | None = REFERENCE,
+    mixed: bool = False,
+    repetition: int | None = None,
+    html: bool = False,
+    command: str = "",
 ) -> int:
     """Print the table of what `find_records` gave and write it with its figures; returns the exit status.
 
     The table goes to stdout, a sentence for each member or run that is left out to stderr; the status is then 2. A
     report that is already in `out` and was made from the same records by the same sources is printed from there.
 
+    Args:
+        records: the members.
+        out: the folder for the report.
+        reference: the network that costs are relative to.
+        mixed: whether columns may differ in what they share; see `table.build`.
+        repetition: whether entries show where a repetition will fall; see `table.build`.
+        html: whether the report is also one page, `index.html`.
+        command: what made the report, which its page shows.
+
     Raises:
-        UserError: if there is no table to make, or it cannot be written.
+        UserError: if there is no table to make, columns differ in what they share, or it cannot be written.
     """
     from rich.console import Console
 
-    mark = fingerprint(records, reference, html, command if html else "")
+    mark = fingerprint(records, reference, mixed, repetition, html, command if html else "")
     kept = _kept(Path(out), mark)
     if kept is None:
         from gru_lab.reports import report
 
-        made = report.make(records, reference=reference, html=html, command=command)
+        made = report.make(records, reference=reference, mixed=mixed, repetition=repetition, html=html, command=command)
         paths = report.save(made.files, Path(out))
         table, broken, folder, names = shown(made.table), made.broken, paths[0].parent, [path.name for path in paths]
         _keep(folder, mark, made.files, table, broken)

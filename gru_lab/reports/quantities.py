@@ -1,8 +1,11 @@
 """Numbers as people write them."""
 
 import math
+from collections.abc import Mapping
 
-from gru_lab.reports.statistics import Interval
+from gru_lab.reports.statistics import Interval, Limits
+
+LIMITS: Mapping[str, Limits] = {"accuracy": (0.0, 1.0)}  # of metrics by name; no value lies outside
 
 
 def duration(seconds: float) -> str:

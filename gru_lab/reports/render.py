@@ -11,7 +11,7 @@ from gru_lab.reports import blocks as parts
 from gru_lab.reports.blocks import Block, Strong, Words
 from gru_lab.reports.escape import plain
 from gru_lab.reports.labels import text
-from gru_lab.reports.statistics import LEVEL, RESAMPLES
+from gru_lab.reports.statistics import LEVEL, METHOD
 from gru_lab.reports.table import BEST, STATISTIC, Table, devices, versions
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ class Cell:
     count: str
     cost: str
     best: bool
+    repetition: str = ""
 
     @property
     def text(self) -> str:
         """`0.0012 [0.0010, 0.0015] 5/5`."""
-        return " ".join(part for part in (self.value, self.bounds, self.count) if part)
+        return " ".join(part for part in (self.value, self.bounds, self.repetition, self.count) if part)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def shown(table: Table) -> Shown:
     """The table in words."""
     rows = [
         Line(row.label, row.metric, row.floor, {
-            column: Cell(entry.value, entry.bounds, entry.count, entry.cost, entry.best)
+            column: Cell(entry.value, entry.bounds, entry.count, entry.cost, entry.best, entry.repetition)
             for column, entry in row.entries.items()
         })
         for row in table.rows
@@ -155,20 +156,28 @@ def _marked(cell: Cell, words: str) -> str:
     return Strong(words) if cell.best else words
 
 
+_METHODS = {"t and Hall": METHOD, "t": "Student's t", "all equal": "limits of the metric, Clopper & Pearson's share"}
+
+
+def _ends(name: str, low: float, high: float) -> dict[str, float | None]:
+    """The ends of an interval under their names; empty where they are not finite."""
+    bounded = math.isfinite(high - low)
+    return {name.format("low"): low if bounded else None, name.format("high"): high if bounded else None}
+
+
 def csv(table: Table) -> str:
     """One line per entry, all digits; an empty field where there is no number."""
     rows: list[dict[str, Any]] = []
     for row in table.rows:
         for column, entry in row.entries.items():
             shared, around = entry.group.shared, entry.interval
-            bounded = around is not None and math.isfinite(around.high - around.low)
             method = around.method if around else "none"
             rows.append({
                 "task": row.label, "network": column, "metric": shared.metric, "better": shared.better,
                 "statistic": STATISTIC, "value": around.value if around else None,
-                "low": around.low if around and bounded else None,
-                "high": around.high if around and bounded else None,
-                "interval": method if method == "none" else f"{LEVEL:.0%} bootstrap ({method}, {RESAMPLES} resamples)",
+                **_ends("{}", around.low if around else math.nan, around.high if around else math.nan),
+                "interval": method if method == "none" else f"{LEVEL:.0%} ({_METHODS[method]})",
+                **_ends("repetition_{}", *entry.again(max(entry.members, 1))), **_ends("single_{}", *entry.again(1)),
                 "values": around.n if around else 0,
                 "best": entry.best, "seeds": " ".join(str(record.member.seed) for record in entry.group.members),
                 "members": entry.members, "solved": entry.group.solved, "diverged": entry.diverged,

@@ -8,6 +8,7 @@ from pathlib import Path
 from gru_lab.errors import UserError
 from gru_lab.reports import markdown, pages, render
 from gru_lab.reports.curves import curves
+from gru_lab.reports.document import Code
 from gru_lab.reports.gradient_flow import gradient_flow
 from gru_lab.reports.labels import layout
 from gru_lab.reports.pages import comparison
@@ -26,7 +27,15 @@ class Report:
     broken: tuple[str, ...]
 
 
-def make(records: Found, *, reference: str | None = REFERENCE, html: bool = False, command: str = "") -> Report:
+def make(
+    records: Found,
+    *,
+    reference: str | None = REFERENCE,
+    mixed: bool = False,
+    repetition: int | None = None,
+    html: bool = False,
+    command: str = "",
+) -> Report:
     """The report of what `find_records` gave.
 
     A member whose files do not fit its record is left out and named, too.
@@ -34,16 +43,20 @@ def make(records: Found, *, reference: str | None = REFERENCE, html: bool = Fals
     Args:
         records: the members.
         reference: the network that costs are relative to; see `table.build`.
-        html: whether the whole report is also one page, `index.html`.
-        command: what made the report, which that page shows.
+        mixed: whether columns may differ in what they share; see `table.build`.
+        repetition: whether entries show where a repetition will fall; see `table.build`.
+        html: whether the whole report, `README.md`, is also one file, `index.html`.
+        command: what made the report, which that file shows.
 
     Raises:
-        UserError: if no member is left, or none is of the network of reference.
+        UserError: if no member is left, none is of the network of reference, or columns differ in what they share.
     """
     records = whole(records)
-    table = comparison.table(records, reference)
-    words, page = render.shown(table), comparison.comparison(table, pages.Material(records, command=command))
-    files = page.files(formats=("html",) if html else ())
+    table = comparison.table(records, reference, mixed=mixed, repetition=repetition)
+    words, page = render.shown(table), comparison.comparison(table, pages.Material(records))
+    files = page.files()
+    if html:
+        files["index.html"] = replace(page, blocks=[Code(command), *page.blocks]).write("html").encode()
     files |= {
         "table.md": markdown.markdown(render.blocks(words)).encode(),
         "table.tex": paper(table).encode(),

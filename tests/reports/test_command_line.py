@@ -57,7 +57,8 @@ def test_broken_members_are_named_and_left_out(run, tmp_path, drawn, capsys):
     assert heading.split() == ["task", "metric", "rnn", "lstm", "gru", "ugrnn"]
     assert "Seeds per entry: 3 (adding: rnn); 2 (adding: lstm, gru, ugrnn)." in streams.out
     for text in (streams.out, (tmp_path / "out/table.md").read_text(), (tmp_path / "out/table.tex").read_text()):
-        assert text.count("Left out: ") == 4
+        assert text.count("Left out: ") == 3 and "further notes are in README.md" in text
+    assert (tmp_path / "out/README.md").read_text().count("Left out: ") == 4
 
 
 def test_files_that_do_not_fit_their_record_leave_the_member_out(run, found):

@@ -11,11 +11,13 @@ from gru_lab.errors import UserError
 from gru_lab.reports import markdown as writer
 from gru_lab.reports import render
 from gru_lab.reports.labels import layout
+from gru_lab.reports.pages import comparison
 from gru_lab.reports.paper import paper
 from gru_lab.reports.quantities import duration, rounded
+from gru_lab.reports.report import make
 from gru_lab.reports.statistics import Interval
 from gru_lab.reports.table import build
-from gru_lab.runs import Group
+from gru_lab.runs import Found, Group
 
 GOLDEN = Path(__file__).with_name("golden_table.md")
 
@@ -52,14 +54,14 @@ def test_a_group_becomes_an_entry(run):
     values = [0.4, 0.1, 0.25, 0.05, 0.2]
     rnn = run("rnn", losses=[0.3, 0.31, 0.32], seconds=0.002)
     gru = run("gru", losses=values, threshold=0.22, seconds=0.003)
-    table = build([gru, rnn])
+    table = build([gru, rnn], mixed=True)
     assert table.columns == ("rnn", "gru")
     found = entry(table, "adding", "gru")
     assert found.interval.value == pytest.approx(statistics.fmean(values))
     assert (found.group.solved, found.members, found.diverged) == (3, 5, 0)
     assert (found.cost, found.count) == ("3.00× · 1.50×", "3/5")
     assert entry(table, "adding", "rnn").cost == "1,000 · 2 ms"
-    assert any(note.startswith("Seeds per entry: 5 (adding: gru); 3 (adding: rnn).") for note in table.notes)
+    assert any("Seeds per entry: 5 (adding: gru); 3 (adding: rnn)." in note for note in table.notes)
 
 
 def test_costs_are_relative_to_the_reference_that_is_asked_for_or_absolute(run):
@@ -76,7 +78,7 @@ def test_costs_are_relative_to_the_reference_that_is_asked_for_or_absolute(run):
 def test_times_are_not_compared_across_devices(run):
     table = build([run("rnn", device="a CPU"), run("gru", device="a GPU")])
     assert entry(table, "adding", "gru").cost == "3.00×"
-    assert "Times are compared within one device only." in table.notes
+    assert any("compared within one device only." in note for note in table.notes)
     assert any("a CPU and a GPU" in note for note in table.notes)
 
 
@@ -91,12 +93,12 @@ def test_a_wider_reference_says_nothing_of_a_narrow_network(run):
 def test_the_best_is_marked_unless_one_of_its_seeds_has_no_value(run):
     good, bad = [0.01, 0.011, 0.012], [0.5, 0.51, 0.52]
     assert entry(build([run("rnn", losses=bad), run("gru", losses=good)]), "adding", "gru").best
-    survivors = build([run("rnn", losses=bad), run("gru", losses=[*good, None])])
+    survivors = build([run("rnn", losses=bad), run("gru", losses=[*good, None])], mixed=True)
     assert not any(e.best for e in survivors.rows[0].entries.values())
     assert entry(survivors, "adding", "gru").count == "0/4 (1 diverged)"
     gru = run("gru", losses=[*good, 0.011])
     lost = dataclasses.replace(gru.members[0], metrics={"validation": {"loss": 0.01}, "test": {"loss": None}})
-    silent = build([run("rnn", losses=bad), Group((lost, *gru.members[1:]))])
+    silent = build([run("rnn", losses=bad), Group((lost, *gru.members[1:]))], mixed=True)
     assert not entry(silent, "adding", "gru").best
     assert entry(silent, "adding", "gru").count == "0/4 (1 without a value)"
     assert entry(build([run("rnn", losses=[None, None])]), "adding", "rnn").value == "diverged"
@@ -140,16 +142,96 @@ def test_groups_that_differ_in_nothing_that_can_be_named_share_no_place(run):
     assert len(layout(hidden).groups) == 2, "labels that look alike are numbered"
 
 
-def test_differences_that_no_label_shows_are_noted(run):
-    fast = {"name": "adam", "learning_rate": 0.01}
+def test_what_networks_are_may_differ_and_is_noted(run):
     groups = [
-        run("rnn", hidden=100, optimizer=fast), run("gru", hidden=46),
-        run("rnn", "copy", hidden=100, optimizer=fast), run("gru", "copy", hidden=50),
+        run("rnn", hidden=100, method={"name": "sequential"}), run("gru", hidden=46, method={"name": "parallel"}),
+        run("rnn", "copy", hidden=100), run("gru", "copy", hidden=50, sources={"my_cells": "f" * 64}),
     ]  # fmt: skip
-    notes = build(groups).notes
-    assert "adding, copy: the networks differ in optimizer.learning_rate: 0.01 (rnn); 0.001 (gru)." in notes
+    table = build(groups)
+    notes = [*table.notes, *table.further]
     assert "adding: the networks differ in hidden units: 100 (rnn); 46 (gru)." in notes
+    assert "adding: the networks differ in method.name: sequential (rnn); parallel (gru)." in notes
     assert "gru: the tasks differ in hidden: 46 (adding); 50 (copy)." in notes
+
+
+FAST = {"name": "adam", "learning_rate": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"optimizer": FAST}, "optimizer.learning_rate: 0.001 (rnn); 0.01 (gru)"),
+        ({"hyper": {"optimizer.clip_at": 5.0}}, "optimizer.clip_at: unset (rnn); 5.0 (gru)"),
+        ({"training": {"updates": 9}}, "training.updates: unset (rnn); 9 (gru)"),
+        ({"losses": [0.1, 0.2]}, "the number of seeds: 3 (rnn); 2 (gru)"),
+        ({"protocol": "tuned"}, "protocol: fixed (rnn); tuned (gru)"),
+        ({"metric": "accuracy"}, None),  # told: a row of its own
+        ({"sources": {"mine": "f" * 64}}, None),  # its own source
+    ],
+)
+def test_what_networks_share_must_agree_or_the_table_is_refused(run, changed, named):
+    groups = [run("rnn"), run("gru", **changed), run("rnn", "copy"), run("gru", "copy")]
+    if named is None:
+        assert len(build(groups).columns) == 2
+        return
+    with pytest.raises(UserError) as refusal:
+        build(groups)
+    assert f"adding: the networks differ in {named}" in str(refusal.value) and "--mixed" in str(refusal.value)
+    mixed = build(groups, mixed=True)
+    assert any(note.startswith("Mixed: adding:") and named in note for note in (*mixed.notes, *mixed.further))
+    assert build(groups, ["a member"]).rows if "seeds" in named else True, "those left out are named already"
+
+
+def test_data_and_the_source_of_a_shared_task_must_agree(run):
+    def with_data(network, letter, **more):
+        group = run(network, **more)
+        return Group(tuple(dataclasses.replace(record, data={"x.csv": letter * 64}) for record in group.members))
+
+    with pytest.raises(UserError, match=r"data.x.csv: aaaaaaaa \(rnn\); bbbbbbbb \(gru\)"):
+        build([with_data("rnn", "a"), with_data("gru", "b")])
+    source = [{"task": "my.py:Mine", "sources": {"my": letter * 64}} for letter in "ab"]
+    with pytest.raises(UserError, match=r"sources\.my: "):
+        build([run("rnn", **source[0]), run("gru", **source[1])])
+
+
+def test_differences_that_a_label_tells_are_not_refused(run):
+    rates = [run(name, hyper={"optimizer.learning_rate": rate}) for name in ("rnn", "gru") for rate in (0.01, 0.1)]
+    assert build(rates).rows[0].label == "adding (optimizer.learning_rate=0.01)"
+    lengths = [run(name, task_fields={"length": n}) for name in ("rnn", "gru") for n in (10, 20)]
+    assert len(build(lengths).rows) == 2 and len(build([run("gru", hidden=n) for n in (1, 2)]).columns) == 2
+
+
+def test_rates_that_a_protocol_chose_are_told_and_name_no_column(run):
+    rates = {("rnn", "adding"): 0.001, ("gru", "adding"): 0.01, ("rnn", "copy"): 0.01, ("gru", "copy"): 0.003}
+    table = build([
+        run(*place, hyper={"optimizer.learning_rate": rate, "optimizer.clip_at": 1.0}, protocol="tuned")
+        for place, rate in rates.items()
+    ])  # fmt: skip
+    assert table.columns == ("rnn", "gru") and [row.label for row in table.rows] == ["adding", "copy"]
+    notes = [*table.notes, *table.further]
+    assert "adding: chosen on validation data were optimizer.learning_rate: 0.001 (rnn); 0.01 (gru)." in notes
+
+
+def test_the_notes_are_at_most_eight_and_the_page_has_the_others(run, monkeypatch):
+    monkeypatch.setattr(comparison, "KINDS", {})  # no figures
+    groups = [run("rnn"), run("gru", hidden=7)]
+    table = build(groups, [f"run {n} is broken" for n in range(9)])
+    assert len(markdown(table).partition("- **Bold**")[2].splitlines()) == 8 == len(table.notes) + 1
+    assert len(table.further) == 9 + 5 - 6 and "further notes are in README.md" in table.notes[-1]
+    files = make(Found(tuple(groups), tuple(f"run {n} is broken" for n in range(9)))).files
+    page = files["README.md"].decode()
+    assert all(note.replace("_", r"\_") in page for note in table.further), page
+
+
+def test_where_a_repetition_will_fall_is_shown_on_demand(run):
+    gru = run("gru", losses=[0.1, 0.2, 0.3])
+    cells = [entry(build([gru], repetition=m), "adding", "gru") for m in (None, 0, 3, 1)]
+    t = 4.302652729911275  # the 97.5% quantile of Student's t with two degrees of freedom
+    assert [cell.repetition for cell in cells[:1]] == [""] and cells[1].repetition == cells[2].repetition
+    low, high = cells[1].again(3)
+    assert (low, high) == pytest.approx((0.2 - t * 0.1 * math.sqrt(2 / 3), 0.2 + t * 0.1 * math.sqrt(2 / 3)), rel=1e-6)
+    assert "again -0.15 to 0.55" in markdown(build([gru], repetition=0))
+    assert cells[3].again(1)[1] > high
 
 
 @pytest.mark.parametrize(
@@ -166,7 +248,7 @@ def test_differences_that_no_label_shows_are_noted(run):
     ],
 )
 def test_numbers_have_the_digits_that_their_interval_supports(mean, low, high, expected):
-    assert rounded(Interval(mean, low, high, 5, "BCa")) == expected
+    assert rounded(Interval(mean, low, high, 5, "t and Hall")) == expected
 
 
 def test_durations_have_units():
@@ -176,7 +258,7 @@ def test_durations_have_units():
 def test_csv_keeps_every_digit_and_says_where_it_comes_from(run):
     third = [1 / 3, 1 / 7, 1 / 9]
     gru = run("gru", losses=third, hyper={"optimizer.learning_rate": 0.01}, seeds=[3, 5, 8], device="a GPU")
-    table = build([run("rnn", losses=[None, None]), gru])
+    table = build([run("rnn", losses=[None, None]), gru], mixed=True)
     lines = list(csv.DictReader(io.StringIO(render.csv(table))))
     assert [line["network"] for line in lines] == ["rnn", "gru"]
     assert (lines[0]["value"], lines[0]["low"], lines[0]["diverged"]) == ("", "", "2")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gru_lab.errors import UserError
 from gru_lab.reports import render
 from gru_lab.reports.curves import learning_curves
-from gru_lab.reports.document import Block, Code, Document, Figure, Heading
+from gru_lab.reports.document import Block, Code, Document, Figure, Heading, Text
 from gru_lab.reports.gradient_flow import gradient_flow_figure
 from gru_lab.reports.labels import layout
 from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
@@ -26,20 +26,22 @@ class Comparison(Page):
 
     Attributes:
         reference: the network that costs are relative to; None for none.
+        mixed: whether columns may differ in what they share.
     """
 
     reference: str | None = REFERENCE
+    mixed: bool = False
 
     def make(self, material: Material) -> Document:
         """See `Page.make`."""
-        return comparison(table(material.found, self.reference), material)
+        return comparison(table(material.found, self.reference, mixed=self.mixed), material)
 
 
-def table(records: Found, reference: str | None) -> Table:
-    """The table alone; `UserError` if no member is left."""
+def table(records: Found, reference: str | None, *, mixed: bool = False, repetition: int | None = None) -> Table:
+    """The table alone, see `build`; `UserError` if no member is left."""
     if not records.groups:
         raise UserError("; ".join([*records.broken, "no whole member is left, so there is no table"]))
-    return build(records.groups, records.broken, records.repeated, reference)
+    return build(records.groups, records.broken, records.repeated, reference, mixed=mixed, repetition=repetition)
 
 
 def comparison(table: Table, material: Material) -> Document:
@@ -48,6 +50,8 @@ def comparison(table: Table, material: Material) -> Document:
     placed, colours = layout(groups), palette(group.shared.network for group in groups)
     blocks: list[Block] = [Code(material.command)] if material.command else []
     blocks += render.blocks(render.shown(table))
+    if table.further:
+        blocks += [Heading("Further notes"), *map(Text, table.further)]
     taken: list[str] = []
     for row in placed.rows:
         blocks.append(Heading(row))

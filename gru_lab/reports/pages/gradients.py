@@ -19,7 +19,8 @@ from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import palette
 
 READING = (
-    "Lines are medians over seeds and bands their range; numbers are medians with 95% bootstrap intervals. After "
+    "Lines are medians over seeds and bands their range; numbers are medians with 95% intervals (order "
+    "statistics; none for fewer than six seeds). After "
     "training: the parameters with the best validation result of every seed."
 )
 
