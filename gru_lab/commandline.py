@@ -48,6 +48,8 @@ Examples
   training.updates=10000 training.batch=64 training.evaluate_every=200
   population.seeds=10                         ten members in one compiled program
   population.axes.optimizer.learning_rate=[1e-3,3e-3,1e-2]    and for three rates, thirty
+  protocol=tuned                              the learning rate is chosen first, on seeds of its own
+  protocol=tuned protocol.axes.optimizer.learning_rate=[1e-3,1e-2] protocol.seeds=3
   method.remat_every=32                       less memory: states are stored every 32 steps
   model.layers=2 model.embedding=16
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
@@ -111,7 +113,10 @@ def train(job: Job) -> "Run":
         first = group.shared
         values = group.values("test" if first.member.role == "report" else "validation")
         reached = f"{first.metric} {sum(values) / len(values):.4g}" if values else "diverged"
-        axes = ", ".join(f"{path} {group.hyper[path]:g}" for path in job.experiment.population.axes)
+        axes = ", ".join(
+            f"{path} {group.hyper[path]:g}{', an end of its axis' if path in result.selection.edge else ''}"
+            for path in (*job.experiment.population.axes, *result.selection.hyper)
+        )
         kept = [record for record in group.members if record.member.name not in names]
         dates = sorted({str(record.timing.get("finished"))[:10] for record in kept})
         said = f", {len(kept)} kept, trained on {' and '.join(dates)}" if kept else ""

@@ -133,7 +133,7 @@ def build_job(tree: Mapping[str, Any], choices: Mapping[str, str] | None = None)
                              for group, schema in SETTINGS.items()}  # fmt: skip
     if parts["paths"].manual_dir is not None:
         files.bring(parts["paths"].manual_dir)  # before a task looks for its data
-    for group in ("task", "model", "method", "optimizer", "remedy"):
+    for group in ("task", "model", "method", "optimizer", "remedy", "protocol"):
         parts[group] = _create(group, tree)
     parts["cell"] = _cell(tree, parts["task"], parts["model"])
     sweep = tree.get("sweep", "default")
@@ -162,7 +162,7 @@ def check_known(name: str, more: Collection[str] = ()) -> None:
 def _paths() -> Iterator[str]:
     """Every field of every part of a run, as `optimizer.learning_rate`."""
     yield from (f"{group}.{field.name}" for group, schema in SETTINGS.items() for field in dataclasses.fields(schema))
-    for group in ("optimizer", "task", "model", "remedy", "method", "cell"):
+    for group in ("optimizer", "task", "model", "remedy", "protocol", "method", "cell"):
         for name in FAMILIES[group].names():
             yield from (f"{group}.{field.name}" for field in dataclasses.fields(FAMILIES[group].get(name)))
 

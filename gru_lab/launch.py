@@ -52,10 +52,13 @@ def _entry(
 def check_filmed(job: Job, name: str = "gradient_flow") -> None:
     """Raise `UserError` if a member of a job has finished without that diagnostic having been measured on the way."""
     run = run_folder(job.experiment, job.folder)
-    for member in job.experiment.members():
+    seeds = {member.seed for member in job.experiment.members()}
+    for member in run.members():
         folder = run.member(member)
-        known = folder.measured(name)
-        if folder.record is not None and (known is None or "live" not in known.when):
+        known, record = folder.measured(name), folder.record
+        if record is None or record.member.role == "tune" or record.member.seed not in seeds:
+            continue
+        if known is None or "live" not in known.when:
             raise UserError(
                 f"{folder.path} was trained without a film: choose another sweep=, or train it anew with force=true"
             )

@@ -16,6 +16,7 @@ PACKAGES = (
     "gru_lab/tasks",
     "gru_lab/training/callbacks",
     "gru_lab/training/optimizers",
+    "gru_lab/training/protocols",
     "gru_lab/training/remedies",
 )
 

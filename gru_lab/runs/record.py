@@ -21,7 +21,7 @@ from gru_lab.schema import Range, Schema, build
 SCHEMA = 2
 LAST_SEED = 2**31 - 4  # the three after it draw the held-out sets of sampled tasks
 
-Status = Literal["finished", "diverged"]
+Status = Literal["finished", "diverged", "halted"]
 Role = Literal["tune", "report"]
 Seed = Annotated[int, Range(0, LAST_SEED)]
 
@@ -60,7 +60,8 @@ class Record(Schema):
         identity: the fingerprint of the run, which covers all that can change a number of it.
         member: which seed, hyper-parameters and role.
         network: the name of the column in tables; `cell` is None for a network without one.
-        status: `diverged` where a loss, a gradient, an update or a validation value was not finite.
+        status: `diverged` where a loss, a gradient, an update or a validation value was not finite; `halted` where a
+            protocol stopped a member of role `tune` before its last update.
         solved_at, diverged_at, best_at: updates; None for never.
         metrics: `validation` and `test` (empty in the role `tune`), numbers at the best validation result.
         metric, better, floor, threshold: what a table shows of the task, its direction, the value of the best guess
@@ -69,7 +70,9 @@ class Record(Schema):
         config: the whole configuration but for the population; `sources`, `data`, `revisions` and `numerics` are the
             rest of the identity.
         layout: how the work was laid out, which is used again when the member resumes and changes no result.
-        protocol: the name of the protocol that planned the member.
+        protocol: the name of the protocol that planned the member; `plan` states it in a sentence.
+        selection: the hyper-parameters that the protocol chose for the member, the number of trials and of all their
+            updates, and the axes at an end of which the choice lies; empty where nothing was chosen.
         timing: `seconds_per_update` (of one member while all train), `compile_seconds`, `finished` (date).
     """
 
@@ -103,6 +106,8 @@ class Record(Schema):
     versions: dict[str, str] = field(default_factory=dict)
     device: str = ""
     protocol: str = "fixed"
+    plan: str = ""
+    selection: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
     folder: Path | None = field(default=None, compare=False)

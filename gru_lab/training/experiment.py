@@ -1,8 +1,6 @@
 """An experiment: all that can change a number of a run, as one frozen dataclass, and the members that it plans."""
 
 import dataclasses
-import itertools
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -23,8 +21,10 @@ from gru_lab.runs import identity
 from gru_lab.runs.record import LAST_SEED, Member, Role, Seed
 from gru_lab.schema import Schema, Size, bound, build, continuous
 from gru_lab.tasks import Task
-from gru_lab.training import optimizers, remedies
+from gru_lab.training import optimizers, protocols, remedies
+from gru_lab.training.axes import Axes, axes_of, settings
 from gru_lab.training.optimizers import Anonymous, Optimizer
+from gru_lab.training.protocols import Protocol
 from gru_lab.training.remedies import Remedy
 
 FAMILIES = {
@@ -34,6 +34,7 @@ FAMILIES = {
     "method": methods,
     "optimizer": optimizers,
     "remedy": remedies,
+    "protocol": protocols,
 }
 BUDGET = 0.02  # how far a network may be from its budget of parameters
 
@@ -83,22 +84,7 @@ class Population(Schema):
         """Seeds must be numbers that differ in JAX's random keys; an axis must hold numbers."""
         if self.first_seed + self.seeds - 1 > LAST_SEED:
             self.refuse("seeds", f"with first_seed={self.first_seed} the last seed would be above {LAST_SEED}")
-        object.__setattr__(self, "axes", dict(_axes(self.axes)))
-
-
-def _axes(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, tuple[float, ...]]]:
-    """The leaves of a nested mapping under their dotted names, each a tuple of different numbers."""
-    for name, value in tree.items():
-        path = f"{prefix}{name}"
-        if isinstance(value, Mapping):
-            yield from _axes(value, f"{path}.")
-            continue
-        values = value if isinstance(value, (list, tuple)) else [value]
-        if not values or any(isinstance(x, bool) or not isinstance(x, (int, float)) for x in values):
-            raise UserError(f"population.axes.{path} is {value!r}: it must be a list of numbers")
-        if any(abs(x) > sys.float_info.max for x in values):
-            raise UserError(f"population.axes.{path} holds a number beyond all floats")
-        yield path, tuple(dict.fromkeys(float(x) for x in values))
+        object.__setattr__(self, "axes", axes_of("population.axes", self.axes))
 
 
 @dataclass(frozen=True)
@@ -117,6 +103,7 @@ class Experiment(Schema):
     optimizer: Optimizer = optimizers.create("adam")
     training: Training = Training()
     remedy: Remedy = remedies.create("none")
+    protocol: Protocol = protocols.create("fixed")
     population: Population = field(default=Population(), compare=False)
 
     def __post_init__(self) -> None:
@@ -135,11 +122,20 @@ class Experiment(Schema):
                     f"model.parameters is {self.model.parameters}: this network has {count:,}; write cell.hidden=auto "
                     "to choose the size by the budget, or leave the budget out"
                 )
-        for path, values in self.population.axes.items():
+        self._check_axes("population.axes", self.population.axes)
+        self._check_axes("protocol.axes", self.protocol.axes)
+        self.protocol.check_experiment(self)
+
+    def _check_axes(self, where: str, axes: Axes) -> None:
+        for path, values in axes.items():
+            if path not in self.hyper:
+                raise UserError(
+                    f"{where}.{path} is unknown: it must be {listed(self.hyper)}.{nearest(path, self.hyper)}"
+                )
             changed = [self.at({path: value}) for value in values]
             if len({each.as_compiled for each in (self, *changed)}) > 1:
                 raise UserError(
-                    f"population.axes.{path} cannot differ between members: {path} is compiled in; sweep over it "
+                    f"{where}.{path} cannot differ between members: {path} is compiled in; sweep over it "
                     f"with -m {path}={','.join(f'{value:g}' for value in values)}"
                 )
 
@@ -164,9 +160,7 @@ class Experiment(Schema):
         changed: dict[str, dict[str, float]] = {}
         for path, value in hyper.items():
             if path not in self.hyper:
-                raise UserError(
-                    f"population.axes.{path} is unknown: it must be {listed(self.hyper)}.{nearest(path, self.hyper)}"
-                )
+                raise UserError(f"{path} is unknown: it must be {listed(self.hyper)}.{nearest(path, self.hyper)}")
             part, _, name = path.partition(".")
             changed.setdefault(part, {})[name] = value
         parts = {name: dataclasses.replace(getattr(self, name), **fields) for name, fields in changed.items()}
@@ -190,11 +184,10 @@ class Experiment(Schema):
         x = jax.ShapeDtypeStruct((self.spec.inputs,), jnp.result_type(float))
         return seen + str(jax.make_jaxpr(lambda p, x: cell.read(cell.step(p, cell.initial_state(p), x)))(params, x))
 
-    def members(self) -> list[Member]:
-        """Every member that the population asks for."""
+    def members(self, chosen: Mapping[str, float] | None = None) -> list[Member]:
+        """Every member that the population asks for, with the hyper-parameters that a protocol chose."""
         population = self.population
-        settings = itertools.product(*population.axes.values())
-        hypers = [self.hyper | dict(zip(population.axes, values, strict=True)) for values in settings]
+        hypers = [{**self.hyper, **(chosen or {}), **setting} for setting in settings(population.axes)]
         seeds = range(population.first_seed, population.first_seed + population.seeds)
         return [Member(seed=seed, hyper=hyper, role=population.role) for hyper in hypers for seed in seeds]
 

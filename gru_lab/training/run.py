@@ -1,9 +1,9 @@
 """`run`: the members of an experiment, from their first update to their records."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from gru_lab.training import callbacks as family
 from gru_lab.training.callbacks import Callback, Listener
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.layout import Layout, layout_for, most_members
+from gru_lab.training.protocols import Selection, Trial
 from gru_lab.training.train import make_program
 from gru_lab.training.work import Work
 
@@ -33,12 +34,15 @@ class Run:
     Attributes:
         folder: where it is kept.
         records: of the members that were asked for, in their order.
-        trained: the members that were trained now; the records of the others were there.
+        trained: the members that were trained now, those that chose a setting among them; the records of the others
+            were there.
+        selection: the choice of the protocol.
     """
 
     folder: Path
     records: tuple[Record, ...]
     trained: tuple[Member, ...] = ()
+    selection: Selection = Selection()
 
     @property
     def groups(self) -> list[Group]:
@@ -65,8 +69,9 @@ def run(
 ) -> Run:
     """Train the members of an experiment, and return their records, which are also in `sweep/<experiment.name>/`.
 
-    A member that has finished is not trained again: its record is read. One that was interrupted goes on from its last
-    checkpoint, to the same numbers. A process that finds another one at work on the run waits for it.
+    Where the protocol chooses hyper-parameters, the members that choose train first. A member that has finished is not
+    trained again: its record is read. One that was interrupted goes on from its last checkpoint, to the same numbers. A
+    process that finds another one at work on the run waits for it.
 
     Args:
         experiment: what is trained.
@@ -83,31 +88,109 @@ def run(
     for each in watching:
         each.check_experiment(experiment)
     folder = RunFolder.open(Path(sweep) / experiment.name, experiment.card)
-    members = experiment.members()
+    training = _Training(experiment, Path(sweep).name, folder, watching, force, say)
     with claim(folder.path / "claim.lock", lambda owner: say(f"{folder.path.name}: waiting for {owner}")):
-        if force:
-            for member in members:
-                if aside := folder.member(member).move_aside():
-                    say(f"{folder.path.name}: the old results are in {aside}")
-        kept = {member.name for member in members if _finished(experiment, folder, member, say)}
-        missing = [member for member in members if member.name not in kept]
         try:
-            for group, layout in _planned(experiment, folder, missing):
-                _train(Work(experiment, Path(sweep).name, folder, tuple(group), layout), watching)
+            selection = training.select()
+            records = training.train(experiment.members(selection.hyper), selection)
         except UserError:
             raise
         except Exception as error:
             folder.note_failure(f"{type(error).__name__}: {error}")
             raise
         folder.note_failure(None)
+    return Run(folder.path, records, tuple(training.trained), selection)
+
+
+@dataclass
+class _Training:
+    """The training of what is missing of a run, by its owner."""
+
+    experiment: Experiment
+    sweep: str
+    folder: RunFolder
+    callbacks: Sequence[Callback]
+    force: bool
+    say: Callable[[str], None]
+    trained: list[Member] = field(default_factory=list)
+    programs: dict[Layout, dict] = field(default_factory=dict)
+
+    def select(self) -> Selection:
+        """Let the protocol choose, by trials that are trained where they are missing."""
+        experiment, protocol = self.experiment, self.experiment.protocol
+        trials = protocol.trials(experiment)
+        if not trials:
+            return Selection()
+        records = self.train(trials, Selection())
+        selection = protocol.choose([Trial.of(record) for record in records], experiment)
+        self._move_aside_superseded(selection)
+        return selection
+
+    def _train_trials(self, works: Sequence[Work], members: Sequence[Member]) -> None:
+        """Train all trials side by side, and halt some of them where the protocol compares them.
+
+        What is decided follows from the logs alone: a run that was killed decides the same again.
+        """
+        experiment, protocol = self.experiment, self.experiment.protocol
+        going = {member.setting for member in members}
+        with ExitStack() as open_ones:
+            sessions = [open_ones.enter_context(_begun(work, self.callbacks)) for work in works]
+            for rung in [*protocol.rungs(experiment), experiment.training.updates]:
+                for session in sessions:
+                    session.work.train_until(rung, going)
+                    session.advance()
+                if rung < experiment.training.updates:
+                    trials = [
+                        Trial.at(rung, member, self.folder.member(member).read_metrics(), experiment.task)
+                        for member in members
+                        if member.setting in going
+                    ]
+                    going = protocol.promoted(trials, experiment)
+            for session in sessions:
+                session.finish()
+
+    def _move_aside_superseded(self, selection: Selection) -> None:
+        """Move aside what was reported of an earlier choice, so that no table counts it."""
+        chosen = self.experiment.hyper | dict(selection.hyper)
+        for name in self.folder.members():
+            try:
+                record = self.folder.member(name).record
+            except UserError:
+                continue  # met and told again where its members are trained
+            if record is None or record.member.role != "report" or record.member.hyper == chosen:
+                continue
+            if chosen == {**record.member.hyper, **selection.hyper}:  # it differs in what is chosen alone
+                aside = self.folder.member(name).move_aside()
+                self.say(f"{self.folder.path.name}: the protocol chose anew; an earlier choice is in {aside}")
+
+    def train(self, members: Sequence[Member], selection: Selection) -> tuple[Record, ...]:
+        """Train the members that have no record, and return the records of all."""
+        experiment, folder = self.experiment, self.folder
+        if self.force:
+            for member in members:
+                if aside := folder.member(member).move_aside():
+                    self.say(f"{folder.path.name}: the old results are in {aside}")
+        kept = {member.name for member in members if _finished(experiment, folder, member, self.say)}
+        missing = [member for member in members if member.name not in kept]
+        works = [
+            Work(experiment, self.sweep, folder, tuple(group), layout, selection, self.programs.setdefault(layout, {}))
+            for group, layout in _planned(experiment, folder, missing)
+        ]
+        if all(member.role == "report" for member in missing):
+            for work in works:
+                with _begun(work, self.callbacks) as session:
+                    session.advance()
+                    session.finish()
+        else:
+            self._train_trials(works, members)
+        self.trained += missing
+        for name in sorted(kept):
+            for sentence in folder.member(name).broken_measurements():
+                self.say(sentence)
         if kept:
-            for name in sorted(kept):
-                for sentence in folder.member(name).broken_measurements():
-                    say(sentence)
-            for each in watching:
+            for each in self.callbacks:
                 each.kept(experiment, folder, [member for member in members if member.name in kept])
-    records = tuple(Record.load(folder.member(member).path / "record.json") for member in members)
-    return Run(folder.path, records, tuple(missing))
+        return tuple(Record.load(folder.member(member).path / "record.json") for member in members)
 
 
 def watchers(callbacks: Sequence[Callback]) -> list[Callback]:
@@ -184,8 +267,30 @@ def _write_layout(folder: MemberFolder, layout: Layout) -> None:
     write_atomically(folder.path / "layout.json", json.dumps(content | {"checksum": checksum(content)}) + "\n")
 
 
-def _train(work: Work, callbacks: Sequence[Callback]) -> None:
-    """Train a group of members to their end."""
+@dataclass(frozen=True)
+class _Session:
+    """A group of members in training, and what watches them."""
+
+    work: Work
+    listeners: Sequence[Listener]
+    step: Callable[[], None]
+
+    def advance(self) -> None:
+        """Train the members up to where they stop."""
+        while not self.work.over.all():
+            self.step()
+            for listener in self.listeners:
+                listener.evaluated()
+
+    def finish(self) -> None:
+        """Measure and record what the members reached."""
+        for listener in self.listeners:
+            listener.finish()
+
+
+@contextmanager
+def _begun(work: Work, callbacks: Sequence[Callback]) -> Iterator[_Session]:
+    """A group of members, ready to train; however it ends, every listener is closed."""
     with ExitStack() as closing:
         listeners: list[Listener] = []
         for each in callbacks:
@@ -197,12 +302,7 @@ def _train(work: Work, callbacks: Sequence[Callback]) -> None:
         step = work.compile()
         for listener in listeners:
             listener.begin()
-        while not work.over.all():
-            step()
-            for listener in listeners:
-                listener.evaluated()
-        for listener in listeners:
-            listener.finish()
+        yield _Session(work, listeners, step)
 
 
 class Loaded(NamedTuple):

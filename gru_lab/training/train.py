@@ -24,11 +24,15 @@ Hyper = Mapping[str, Any]  # path of a continuous hyper-parameter -> its value, 
 
 
 class MemberState(NamedTuple):
-    """The state of one member. Counts are updates; `NEVER` is -1. Random draws follow from `key` and `update`."""
+    """The state of one member. Counts are updates; `NEVER` is -1. Random draws follow from `key` and `update`.
+
+    `until` is the update at which the member stops, before its last one where a protocol stops it to compare.
+    """
 
     key: Array
     hyper: dict[str, Array]
     update: Array
+    until: Array
     params: Any
     optimizer: Any
     best_params: Any
@@ -124,6 +128,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
             key=jax.random.key_data(key),
             hyper={name: jnp.asarray(value, jnp.result_type(float)) for name, value in hyper.items()},
             update=jnp.asarray(0, jnp.int32),
+            until=jnp.asarray(training.updates, jnp.int32),
             params=params,
             optimizer=part(experiment.optimizer, "optimizer", hyper).chain(training.updates).init(params),
             best_params=params,
@@ -173,7 +178,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
 
     def advance(state: MemberState, data: Any, batches: Batch | None) -> tuple[MemberState, dict[str, Array]]:
         most = jnp.minimum(data.get("most", training.evaluate_every), training.evaluate_every)
-        count = jnp.minimum(most, training.updates - state.update)
+        count = jnp.minimum(most, state.until - state.update)
 
         def body(n: Array, carry: tuple[MemberState, Array]) -> tuple[MemberState, Array]:
             state, total = carry
@@ -212,7 +217,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
 
 def stopped(training: Training, state: MemberState) -> Any:
     """True for a member that trains no further: it has had its updates, has diverged, or has solved the task."""
-    over = (state.update >= training.updates) | (state.diverged_at != NEVER)
+    over = (state.update >= state.until) | (state.diverged_at != NEVER)
     return over | (state.solved_at != NEVER) if training.stop_when_solved else over
 
 

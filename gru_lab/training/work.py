@@ -1,7 +1,7 @@
 """Work: the members that train together in one compiled program, and what callbacks see of them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from gru_lab.runs.log import Line, Log
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.layout import Layout, equally_long
 from gru_lab.training.population import begin, compiled
+from gru_lab.training.protocols import Selection
 from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
 
 FEW = 64  # sequences of the validation set that diagnostics may look at
@@ -28,11 +29,13 @@ class Work:
 
     Attributes:
         experiment, sweep: what is trained, and the name of its sweep.
+        selection: the choice of a protocol that led to these members.
         run: the folder of the run; `members` and `folders` are those of its members that train here.
         layout: how the work is laid out.
         program: the pure functions; `data` is what they are given.
         initial: the parameters with which the members begin.
         state: where the members stand, on the host, leaves (members, ...).
+        programs: what is compiled, by name and shapes; works of one experiment and layout may share it.
         live: which members trained in the last step; `measured` is what they measured.
         preview: `preview(n)` is the mean loss of the next n updates and the seconds that these and an evaluation take;
             nothing comes of them.
@@ -44,6 +47,8 @@ class Work:
     run: RunFolder
     members: tuple[Member, ...]
     layout: Layout
+    selection: Selection = Selection()
+    programs: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
     program: Program = field(init=False)
     data: dict[str, Any] = field(init=False)
     initial: Any = field(init=False)
@@ -59,7 +64,7 @@ class Work:
         self.program = make_program(self.experiment, self.layout.dropout)
         self.folders = tuple(self.run.member(member) for member in self.members)
         self._logs: dict[tuple[int, str], Log] = {}
-        self._programs: dict[str, tuple[Callable, Callable]] = {}
+        self._on_devices: list[Any] = []  # the members between two steps, unless each brings new batches
 
     def prepare(self) -> None:
         """Draw the data, and make the members as they begin."""
@@ -80,7 +85,8 @@ class Work:
         """The name of the work, for a person."""
         from gru_lab import tasks
 
-        return f"{self.experiment.network} on {tasks.name_of(self.experiment.task)}"
+        tuning = ", tuning" * all(member.role == "tune" for member in self.members)
+        return f"{self.experiment.network} on {tasks.name_of(self.experiment.task)}{tuning}"
 
     @property
     def update(self) -> int:
@@ -91,6 +97,13 @@ class Work:
     def over(self) -> np.ndarray:
         """True for each member that trains no further."""
         return np.asarray(stopped(self.experiment.training, self.state))
+
+    def train_until(self, update: int, settings: Collection[str]) -> None:
+        """Let the members with one of these settings train on, and stop them at an update."""
+        goes_on = np.array([member.setting in settings for member in self.members])
+        until = np.where(goes_on, update, self.state.until).astype(self.state.until.dtype)
+        self.state = self.state._replace(until=until)
+        self._on_devices.clear()
 
     def holdout(self, split: Split) -> Batch:
         """The whole validation or test set, on the host."""
@@ -111,17 +124,14 @@ class Work:
         def asleep(each: tuple[MemberState, Any]) -> tuple[MemberState, Any]:
             return each[0]._replace(update=each[0].update + training.updates), each[1]
 
-        programs: dict[Any, tuple[Callable, Callable]] = {}  # by the shapes of a stream's batches
-        on_devices: list[Any] = []  # between two steps, unless each brings new batches
+        on_devices = self._on_devices
 
         def program(members: Any) -> tuple[Callable, Callable]:
-            shapes = str(jax.tree.map(jnp.shape, members[1]))
-            if shapes not in programs:
-                started = time.perf_counter()
-                function = lambda each, data: self.program.advance(each[0], data, each[1])  # noqa: E731
-                programs[shapes] = compiled(self.layout.placement, function, members, self.data, asleep)
-                self.compile_seconds += time.perf_counter() - started
-            return programs[shapes]
+            started = time.perf_counter()
+            function = lambda each, data: self.program.advance(each[0], data, each[1])  # noqa: E731
+            made = self._compiled("advance", function, members, self.data, asleep)
+            self.compile_seconds += time.perf_counter() - started
+            return made
 
         if not self.program.source.streamed:
             program((self.state, None))
@@ -238,11 +248,15 @@ class Work:
     def _over(self, split: Split, name: str, function: Callable[[Any, Batch], Any], params: Any) -> Any:
         """A function of all members' parameters and the chunks of a set; compiled once."""
         chunks = self.data["validation"] if split == "validation" else self.chunks(self.holdout(split))
-        key = f"{name} {split}"
-        if key not in self._programs:
-            self._programs[key] = compiled(self.layout.placement, function, params, chunks)
-        lay_out, run = self._programs[key]
+        lay_out, run = self._compiled(name, function, params, chunks)
         return run(lay_out(params), chunks)
+
+    def _compiled(self, name: str, function: Callable[[Any, Any], Any], members: Any, data: Any, *idle: Any) -> Any:
+        """A function of one member as a compiled one of all, once for arrays of the same shapes."""
+        key = f"{name} {jax.tree.map(jnp.shape, (members, data))}"
+        if key not in self.programs:
+            self.programs[key] = compiled(self.layout.placement, function, members, data, *idle)
+        return self.programs[key]
 
     def log(self, n: int, path: Path, line: Line) -> None:
         """Add a line to a log in the folder of member n."""

@@ -15,6 +15,7 @@ from gru_lab.data import Split
 from gru_lab.models import count_parameters
 from gru_lab.runs import Record
 from gru_lab.runs.log import Mark
+from gru_lab.training import protocols
 from gru_lab.training.callbacks.callback import Callback, Listener, register
 from gru_lab.training.experiment import Experiment, nested
 from gru_lab.training.train import NEVER
@@ -60,6 +61,8 @@ class Recorder(Listener):
         diverged_at = int(state.diverged_at[n])
         if diverged_at == NEVER and not (state.best_at[n] != NEVER and np.isfinite(measured).all()):
             diverged_at = int(state.update[n])  # nothing that is not finite is ever called finished
+        solved = experiment.training.stop_when_solved and state.solved_at[n] != NEVER
+        halted = not solved and state.update[n] == state.until[n] < experiment.training.updates
 
         def count(value: Any) -> int | None:
             return None if int(value) == NEVER else int(value)
@@ -71,7 +74,7 @@ class Recorder(Listener):
             model=models.name_of(experiment.model),
             cell=None if experiment.cell is None else cells.name_of(experiment.cell),
             task=tasks.name_of(task),
-            status="finished" if diverged_at == NEVER else "diverged",
+            status="diverged" if diverged_at != NEVER else "halted" if halted else "finished",
             updates=int(state.update[n]),
             solved_at=count(state.solved_at[n]),
             diverged_at=count(diverged_at),
@@ -92,6 +95,9 @@ class Recorder(Listener):
             data=card["data"],
             revisions=card["revisions"],
             numerics=card["numerics"],
+            protocol=protocols.name_of(experiment.protocol),
+            plan=experiment.protocol.statement,
+            selection=work.selection.as_tree(),
             layout=asdict(work.layout) | {"outside": places(experiment), "files": marks(work, n)},
             versions={"python": platform.python_version()}
             | {name: version(name) for name in ("gru-lab", "jax", "jaxlib", "flax", "optax")},
