@@ -10,7 +10,7 @@ share. A difference that the label of a row or a column shows is told by it. Of 
   where a shared part comes from outside, and the number of seeds. Where members were left out for their faults, the
   number of seeds is told instead.
 
-Hyper-parameters that the protocol `tuned` chose are neither: they are the outcome of one protocol, and are told.
+Hyper-parameters that a protocol chose are neither: they are the outcome of one protocol, and all are told.
 """
 
 from collections import defaultdict
@@ -59,15 +59,15 @@ def differences(placed: Layout, seeds: bool = True) -> Differences:
                 name: value for name, value in entry.beyond.items() if all(name in o.beyond for o in group.values())
             }
             source = {name: value for name, value in both.items() if name[:8] == "sources." and not outside}
-            own = {n: v for n, v in entry.of_protocol.items() if n.partition(".")[0] in OF_COLUMNS or n == BUDGET}
-            rest = {n: v for n, v in {**entry.of_protocol, **both}.items() if n not in own and n not in source}
+            free = {n: v for n, v in entry.of_protocol.items() if n.partition(".")[0] in OF_COLUMNS or n == BUDGET}
+            rest = {n: v for n, v in {**entry.of_protocol, **both}.items() if n not in free and n not in source}
             agreeing[column] = rest | ({"the number of seeds": str(len(members.members))} if seeds else {})
-            differing_in[column] = {**hidden, **model, **own, **source}
+            differing_in[column] = {**hidden, **model, **free, **source}
         for many, rows_of in ((agreeing, shared), (differing_in, columns)):
             for sentence in compared(many):
                 if not all(f"{sentence.partition(':')[0]}=" in label for label in group):
                     rows_of[sentence].append(row)
-        for sentence in compared({column: entry.chosen for column, entry in group.items()}):
+        for sentence in listed({column: entry.chosen for column, entry in group.items()}):
             chosen[sentence].append(row)
     across = []
     for column in placed.columns:
@@ -80,14 +80,20 @@ def differences(placed: Layout, seeds: bool = True) -> Differences:
     return Differences(
         sentences(shared, "the networks differ in"),
         (*sentences(columns, "the networks differ in"), *across),
-        sentences(chosen, "chosen on validation data were"),
+        sentences(chosen, "chosen on validation data:"),
     )
 
 
 def compared(many: Mapping[str, Settings]) -> list[str]:
     """`hidden units: 100 (rnn); 46 (lstm, gru)` for each name under which the mappings differ."""
+    names = differing(list(many.values()))
+    return listed({owner: {name: settings.get(name, UNSET) for name in names} for owner, settings in many.items()})
+
+
+def listed(many: Mapping[str, Settings]) -> list[str]:
+    """`hidden units: 100 (rnn); 46 (lstm, gru)` for each name."""
     sentences = []
-    for name in differing(list(many.values())):
+    for name in dict.fromkeys(name for settings in many.values() for name in settings):
         owners = by(many, lambda owner, name=name: many[owner].get(name, UNSET))
         values = "; ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
         sentences.append(f"{name}: {values}")

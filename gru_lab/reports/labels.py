@@ -3,9 +3,9 @@
 An entry has a place (row, column) in the table. Entries of one task whose task settings differ get a row each, named by
 what differs. Entries of one network whose cell or model settings differ within a row get a column each. Entries that
 would still share a place differ in the rest (optimiser, training, method, numerics, data, sources): the rows of their
-task are split by what differs. A continuous hyper-parameter counts as the setting of its name, but not under the
-protocol `tuned`: there it was chosen for each entry on validation data and is part of no name, so that a network stays
-one column whatever was chosen for it on which task. What else differs is told or refused, by `differences`.
+task are split by what differs. A continuous hyper-parameter counts as the setting of its name, but where a protocol
+chose it for each entry on validation data it is part of no name, so that a network stays one column whatever was chosen
+for it on which task. What else differs is told or refused, by `differences`.
 """
 
 import dataclasses
@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from gru_lab.reports.escape import plain
 from gru_lab.runs import Group
 
-TUNED = "tuned"  # the protocol whose hyper-parameters were chosen and are not part of what an entry is
 FIRST = ("rnn", "lstm", "gru")
 UNSET = "unset"  # a field that only other entries have
 NETWORK = ("cell", "model", "network")  # the parts of a configuration that make a network
@@ -74,13 +73,14 @@ def describe(group: Group) -> Described:
     """A group as the layout sees it."""
     shared = group.shared
     protocol = " and ".join(sorted({record.protocol for record in group.members}))
-    hyper = {name: text(value) for name, value in group.hyper.items()}
-    settings = flat(shared.config) | ({} if protocol == TUNED else hyper)
+    of_choice, ends = shared.selection.get("hyper", {}), shared.selection.get("edge", ())
+    chosen = {path: text(value) + ", an end of its axis" * (path in ends) for path, value in of_choice.items()}
+    settings = flat(shared.config) | {path: text(value) for path, value in group.hyper.items() if path not in chosen}
     beyond = {"protocol": protocol} | flat({"numerics": shared.numerics, "revisions": shared.revisions})
     for kind, hashes in (("data", shared.data), ("sources", shared.sources)):
         beyond |= {f"{kind}.{name}": value[:8] for name, value in hashes.items()}
     settings |= {"task.metric": shared.metric}
-    return Described(shared.task, shared.network, group.key, settings, beyond, hyper if protocol == TUNED else {})
+    return Described(shared.task, shared.network, group.key, settings, beyond, chosen)
 
 
 @dataclass(frozen=True)

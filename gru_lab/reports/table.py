@@ -265,6 +265,8 @@ def _reading(rows: Sequence[Row], reference: str | None, repetition: int | None)
     if repetition is not None:
         again = "as many seeds" if not repetition else f"{repetition} seed{'s' * (repetition > 1)}"
         notes.append(f"Again: where the mean of a repetition with {again} on another machine will fall ({LEVEL:.0%}).")
+    plans = dict.fromkeys(record.plan for entry in entries for record in entry.group.members if record.plan)
+    notes += [f"Protocol: {plan}." for plan in plans]
     notes.append(
         f"Parameters (of the whole network) and time per update{cost}. Time is the wall time of one update of one seed"
         f"{' on ' if places else ''}{' and '.join(places)} (median over the seeds): noisy"

@@ -40,6 +40,7 @@ def write_group(
     task_fields: dict[str, Any] | None = None,
     device: str = "a CPU",
     protocol: str = "fixed",
+    selection: dict[str, Any] | None = None,
     **config: dict[str, Any],
 ) -> Group:
     """One finished run.
@@ -86,7 +87,7 @@ def write_group(
             floor=floor, threshold=threshold, hidden=hidden, parameters=PARAMETERS.get(network, 2000),
             parameters_by_part={"network": PARAMETERS.get(network, 2000)}, config=whole, sources=sources,
             layout={"files": {name: log.mark for name, log in kept.logs().items()}},
-            versions={"jax": "0.10.2"}, device=device, protocol=protocol,
+            versions={"jax": "0.10.2"}, device=device, protocol=protocol, selection=selection or {},
             timing={"seconds_per_update": seconds or PARAMETERS.get(network, 2000) * 1e-6},
         ).save(kept.path / "record.json")  # fmt: skip
     [group] = grouped(run.member(name).record_checked() for name in run.members())

@@ -20,6 +20,7 @@ from gru_lab.reports.table import build
 from gru_lab.runs import Found, Group
 
 GOLDEN = Path(__file__).with_name("golden_table.md")
+RATE = "optimizer.learning_rate"
 
 
 def entry(table, row, column):
@@ -202,14 +203,20 @@ def test_differences_that_a_label_tells_are_not_refused(run):
 
 
 def test_rates_that_a_protocol_chose_are_told_and_name_no_column(run):
-    rates = {("rnn", "adding"): 0.001, ("gru", "adding"): 0.01, ("rnn", "copy"): 0.01, ("gru", "copy"): 0.003}
+    rates = {("rnn", "adding"): 0.001, ("gru", "adding"): 0.01, ("rnn", "copy"): 0.01, ("gru", "copy"): 0.01}
     table = build([
-        run(*place, hyper={"optimizer.learning_rate": rate, "optimizer.clip_at": 1.0}, protocol="tuned")
+        run(*place, hyper={RATE: rate, "optimizer.clip_at": 1.0}, protocol="tuned",
+            selection={"hyper": {RATE: rate}, "edge": [RATE] if rate == 0.001 else []})
         for place, rate in rates.items()
     ])  # fmt: skip
     assert table.columns == ("rnn", "gru") and [row.label for row in table.rows] == ["adding", "copy"]
     notes = [*table.notes, *table.further]
-    assert "adding: chosen on validation data were optimizer.learning_rate: 0.001 (rnn); 0.01 (gru)." in notes
+    choice = f"chosen on validation data: {RATE}: "
+    assert f"adding: {choice}0.001, an end of its axis (rnn); 0.01 (gru)." in notes
+    assert f"copy: {choice}0.01 (rnn, gru)." in notes
+    with pytest.raises(UserError, match=r"optimizer\.clip_at: 1\.0 \(rnn\); 2\.0 \(gru\)"):
+        build([run(name, hyper={RATE: 0.1, "optimizer.clip_at": clip}, selection={"hyper": {RATE: 0.1}})
+               for name, clip in (("rnn", 1.0), ("gru", 2.0))])  # fmt: skip
 
 
 def test_the_notes_are_at_most_eight_and_the_page_has_the_others(run, monkeypatch):
