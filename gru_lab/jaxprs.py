@@ -9,7 +9,7 @@ them.
 
 import math
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import jax
@@ -111,6 +111,11 @@ def trace(function: Callable, *args: Any) -> ClosedJaxpr:
     return closed
 
 
+def variables(equations: Iterable[JaxprEqn]) -> list[Var]:
+    """The variables that equations read, as often as they do."""
+    return [atom for eqn in equations for atom in eqn.invars if isinstance(atom, Var)]
+
+
 def needed(equations: Sequence[JaxprEqn], wanted: Iterable[Atom], known: Container[Var] = ()) -> list[JaxprEqn]:
     """Dead-code elimination: those equations that the wanted values depend on, given that some values are known."""
     missing = {atom for atom in wanted if isinstance(atom, Var) and atom not in known}
@@ -118,28 +123,26 @@ def needed(equations: Sequence[JaxprEqn], wanted: Iterable[Atom], known: Contain
     for eqn in reversed(equations):
         if missing.intersection(eqn.outvars):
             kept.append(eqn)
-            missing |= {atom for atom in eqn.invars if isinstance(atom, Var) and atom not in known}
+            missing |= {var for var in variables([eqn]) if var not in known}
     return kept[::-1]
 
 
-@dataclass(frozen=True, eq=False)
 class Program:
-    """Straight-line code with typed inputs and outputs: what is left of a jaxpr when some equations are picked out."""
+    """Straight-line code from lists of inputs to lists of outputs: picked equations of a jaxpr, without dead code."""
 
-    inputs: tuple[Var, ...]
-    equations: tuple[JaxprEqn, ...]
-    outputs: tuple[Atom, ...]
+    def __init__(
+        self, equations: Sequence[JaxprEqn], inputs: Sequence[Sequence[Var]], outputs: Sequence[Sequence[Atom]]
+    ) -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self.equations = needed(equations, chain(*outputs), frozenset(chain(*inputs)))
 
-    @classmethod
-    def of(cls, equations: Sequence[JaxprEqn], inputs: Sequence[Var], outputs: Sequence[Atom]) -> "Program":
-        """The program for these outputs, without dead code."""
-        return cls(tuple(inputs), tuple(needed(equations, outputs, frozenset(inputs))), tuple(outputs))
-
-    def __call__(self, *values: Sequence[Any], rule: Rule | None = None) -> list[Any]:
-        """The outputs; the inputs may come in several lists, one after the other."""
-        env = dict(zip(self.inputs, [value for group in values for value in group], strict=True))
+    def __call__(self, *values: Sequence[Any], rule: Rule | None = None) -> list[list[Any]]:
+        """The lists of outputs for these lists of inputs."""
+        env: Environment = {}
+        for names, given in zip(self.inputs, values, strict=True):
+            env.update(zip(names, given, strict=True))
         evaluate(self.equations, env, rule)
-        return [value_of(env, atom) for atom in self.outputs]
+        return [[value_of(env, atom) for atom in atoms] for atoms in self.outputs]
 
 
 def nbytes(atom: Atom) -> int:

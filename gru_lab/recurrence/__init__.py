@@ -7,13 +7,14 @@
 Sequential(unroll=1, store='auto', remat_every=50)
 """
 
-from gru_lab.recurrence.method import Method, create, get, name_of, names, register
+from gru_lab.recurrence.method import Masks, Method, create, get, name_of, names, register
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.recurrence.stack import unroll_stack
 from gru_lab.recurrence.unroll import unroll
 
 __all__ = [
+    "Masks",
     "Method",
     "Reference",
     "Sequential",

@@ -1,6 +1,5 @@
 """The checks of `unroll`: each refuses in one sentence, before anything compiles."""
 
-import itertools
 from typing import Any
 
 import jax
@@ -79,5 +78,4 @@ def _check_same(what: str, tree: Any, expected: Any, like: str) -> None:
     for (path, leaf), model in pairs:
         given, wanted = (f"{jnp.result_type(a)}{list(jnp.shape(a))}" for a in (leaf, model))
         if given != wanted:
-            name = "".join(itertools.chain([what], [jax.tree_util.keystr(path)] if path else []))
-            raise UserError(f"{name} is {given}: it must be {wanted}, as {like}")
+            raise UserError(f"{what}{jax.tree_util.keystr(path)} is {given}: it must be {wanted}, as {like}")

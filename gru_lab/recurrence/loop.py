@@ -9,16 +9,13 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
-from jax.extend.core import Literal
 
-from gru_lab.jaxprs import Program, inexact, needed
+from gru_lab.jaxprs import Program, inexact, needed, variables
 from gru_lab.recurrence.backward import Backward, replaced
 from gru_lab.recurrence.blocks import cut, join, scan_blocks
 from gru_lab.recurrence.layout import Layout
-from gru_lab.recurrence.split import Split
+from gru_lab.recurrence.split import Arrays, Split
 from gru_lab.typing import Array
-
-Arrays = list[Any]  # JAX arrays, tracers or NumPy constants
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +43,15 @@ class Loop:
         """The final state, and over time those of its leaves that are read."""
 
         def advance(before: Arrays, crossing: Arrays) -> tuple[Arrays, Arrays]:
-            crossing = crossing if self.layout.hoist else self.split.bulk(once, crossing)
-            after, _ = self.split.run_loop(once, crossing, before)
+            crossing = crossing if self.layout.hoist else self.split.bulk(once, crossing)[0]
+            after, _ = self.split.loop(once, crossing, before)
             return after, [after[i] for i in self.seen]
 
         return self.scan(advance, state, self.hoisted(once, inputs) if self.layout.hoist else inputs, inputs)
 
     def hoisted(self, once: Arrays, inputs: Arrays) -> Arrays:
         """The values that the loop reads of the inputs, for all steps at once."""
-        return jax.vmap(self.split.bulk, (None, 0))(once, inputs)
+        return jax.vmap(self.split.bulk, (None, 0))(once, inputs)[0]
 
     def after(self, before: Array, final: Array) -> Array:
         """The state after every step, from the one before every step."""
@@ -95,10 +92,10 @@ def _forward_keeping(
     invariants = backward.split.run_once(once)
 
     def advance(before: Arrays, inputs: tuple[Arrays, Arrays]) -> tuple[Arrays, tuple[Arrays, Arrays]]:
-        after, stored = backward.step_forward(invariants, *inputs, before)
+        after, stored = backward.forward(invariants, before, *inputs)
         return after, (before, stored)
 
-    hoisted = jax.vmap(backward.hoist, (None, 0))(invariants, inputs)
+    (hoisted,) = jax.vmap(backward.hoist, (None, 0))(invariants, inputs)
     return loop.scan(advance, state, (inputs, hoisted), inputs)
 
 
@@ -122,7 +119,7 @@ def _recur_backward(loop: Loop, residuals: Any, cotangents: tuple[Any, Any]) -> 
         before, stored = memory
         after = [loop.after(b, f) for b, f in zip(before, final, strict=True)]
 
-        passed, early = jax.vmap(backward.ahead, (None, 0, 0, 0, 0))(invariants, before, inputs, after, stored)
+        passed, early = jax.vmap(backward.bulk, (None, 0, 0, 0, 0))(invariants, before, inputs, after, stored)
 
         def gradients(d_once: Arrays, early: Arrays, late: Arrays, time: int) -> tuple[Arrays, Arrays]:
             d_used, d_inputs = backward.gradients(once, backward.split.over_time(invariants, early, late, time))
@@ -131,10 +128,11 @@ def _recur_backward(loop: Loop, residuals: Any, cotangents: tuple[Any, Any]) -> 
         def retreat(carry: tuple[Arrays, Arrays], step: tuple[Arrays, Arrays, Arrays]) -> tuple[Any, Arrays]:
             (d_state, d_once), (passed, d_seen, early) = carry, step
             d_state = replaced(d_state, places, [d_state[i] + d for i, d in zip(places, d_seen, strict=True)])
-            d_state, late = backward.split.run_loop(invariants, passed, d_state)
+            d_state, late = backward.split.loop(invariants, passed, d_state)
             if defer:
                 return (d_state, d_once), late
-            d_once, d_inputs = gradients(d_once, _lone(early), _lone(late), 1)
+            early, late = jax.tree.map(lambda leaf: leaf[None], (early, late))  # as of a sequence of this step alone
+            d_once, d_inputs = gradients(d_once, early, late, 1)
             return (d_state, d_once), [d[0] for d in d_inputs]
 
         start, steps = ((d_state, []), (passed, d_seen, [])) if defer else ((d_state, d_once), (passed, d_seen, early))
@@ -167,22 +165,15 @@ def _settled(outputs: Any) -> Any:
     return jax.tree.map(lambda x: lax.reshape(lax.reshape(x, (1, *x.shape)), x.shape), outputs)
 
 
-def _lone(leaves: Arrays) -> Arrays:
-    """The values of a step as those of a sequence of that step alone."""
-    return [leaf[None] for leaf in leaves]
-
-
 def visible(read: Callable[[Any], Any], state: Any) -> tuple[list[int], Callable[[Sequence[Any]], Any]]:
     """The leaves of one example's state that `read` looks at, and `read` as a function of those alone."""
-    leaves, tree = jax.tree.flatten(state)
-    closed, shape = jax.make_jaxpr(lambda leaves: read(jax.tree.unflatten(tree, leaves)), return_shape=True)(leaves)
+    closed, shape = jax.make_jaxpr(read, return_shape=True)(state)
     jaxpr = closed.jaxpr
-    atoms = [*jaxpr.outvars, *(a for eqn in needed(jaxpr.eqns, jaxpr.outvars) for a in eqn.invars)]
-    used = {atom for atom in atoms if not isinstance(atom, Literal)}
-    seen = [i for i, var in enumerate(jaxpr.invars) if var in used] or [0]
-    program = Program.of(jaxpr.eqns, [*jaxpr.constvars, *(jaxpr.invars[i] for i in seen)], jaxpr.outvars)
+    atoms = [*variables(needed(jaxpr.eqns, jaxpr.outvars)), *jaxpr.outvars]
+    seen = [i for i, var in enumerate(jaxpr.invars) if any(atom is var for atom in atoms)] or [0]
+    program = Program(jaxpr.eqns, [jaxpr.constvars, [jaxpr.invars[i] for i in seen]], [jaxpr.outvars])
 
     def look(leaves: Sequence[Any]) -> Any:
-        return jax.tree.unflatten(jax.tree.structure(shape), program(closed.consts, leaves))
+        return jax.tree.unflatten(jax.tree.structure(shape), program(closed.consts, leaves)[0])
 
     return seen, look

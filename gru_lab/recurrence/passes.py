@@ -11,7 +11,7 @@ import jax
 from jax import lax
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
-from gru_lab.jaxprs import Atom, Environment, nbytes, needed, results, trace, value_of
+from gru_lab.jaxprs import Atom, Environment, nbytes, needed, results, value_of
 from gru_lab.recurrence.layout import Layout
 
 CHEAP = frozenset(  # primitives that are recomputed rather than their results written and read
@@ -24,11 +24,11 @@ CHEAP = frozenset(  # primitives that are recomputed rather than their results w
 
 
 class Colour(IntEnum):
-    """The moment at which a value can be known: once (loop-invariant), for all time steps at once, or step by step."""
+    """The moment at which a value can be known, by what it depends on."""
 
-    ONCE = 0
-    BULK = 1
-    LOOP = 2
+    ONCE = 0  # only on what is the same at every step (the parameters): it is loop-invariant
+    BULK = 1  # on what is known for all steps beforehand (the inputs), but not on the loop
+    LOOP = 2  # on what the step before it computed (the state)
 
 
 class CannotSplit(Exception):
@@ -52,14 +52,6 @@ def latest(colour: dict[Var, Colour], atoms: Iterable[Atom]) -> Colour:
 def among(colour: dict[Var, Colour], atoms: Iterable[Atom], wanted: Colour) -> list[Var]:
     """The variables of one colour, each once."""
     return list(dict.fromkeys(a for a in atoms if isinstance(a, Var) and colour[a] == wanted))
-
-
-def traced(function: Callable, *args: Any) -> ClosedJaxpr:
-    """The jaxpr of a function, its calls inlined; `CannotSplit` if it has side effects."""
-    closed = trace(function, *args)
-    if closed.effects:
-        raise CannotSplit(f"it has side effects ({', '.join(sorted(map(str, closed.effects)))})")
-    return closed
 
 
 def optimised(closed: ClosedJaxpr, n: int, m: int, layout: Layout) -> ClosedJaxpr:

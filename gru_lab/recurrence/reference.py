@@ -6,8 +6,8 @@ from typing import Any
 import jax
 from jax import lax
 
-from gru_lab.recurrence.method import Method, Read, Step, register, with_masks
-from gru_lab.typing import Array, Params, State
+from gru_lab.recurrence.method import Masks, Method, Read, Step, register
+from gru_lab.typing import Params, State
 
 
 @register("reference")
@@ -16,20 +16,10 @@ class Reference(Method):
     """`jax.lax.scan` over the step, mapped over the batch: what the other methods are tested against."""
 
     def run(
-        self,
-        step: Step,
-        read: Read,
-        params: Params,
-        state: State,
-        xs: Any,
-        *,
-        mask: Array | None = None,
-        resets: Array | None = None,
-        initial: State | None = None,
-        reverse: bool = False,
+        self, step: Step, read: Read, params: Params, state: State, xs: Any, masks: Masks, reverse: bool
     ) -> tuple[State, Any]:
         """See `Method.run`."""
-        step, params, xs = with_masks(step, params, xs, mask, resets, initial)
+        step, params, xs = masks.folded_into(step, params, xs)
         batched_step, batched_read = jax.vmap(step, (None, 0, 0)), jax.vmap(read)
 
         def advance(state: State, x: Any) -> tuple[State, Any]:

@@ -3,20 +3,22 @@
 # JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
+import itertools
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import JaxprEqn, Literal, Var
+from jax.extend.core import JaxprEqn
 
 from gru_lab import cells
 from gru_lab.cells import Cell
-from gru_lab.jaxprs import every, nbytes, needed, operations, trace
+from gru_lab.jaxprs import Atom, every, nbytes, needed, operations, trace, value_of, variables
 from gru_lab.recurrence.layout import Layout
 from gru_lab.recurrence.passes import CannotSplit, Colour
 from gru_lab.recurrence.sequential import LaidOut
-from gru_lab.recurrence.split import split
+from gru_lab.recurrence.split import split_step
 from gru_lab.recurrence.unroll import unroll
 from gru_lab.typing import Array, Params
 
@@ -52,7 +54,7 @@ def counts(cell: Cell, inputs: int, batch: int, time: int, layout: Layout = HOIS
     xs = jax.ShapeDtypeStruct((batch, time, inputs), jnp.float32)
     closed = trace(lambda p, x: gradient(cell, p, x, layout), params, xs)
     equations = needed(closed.eqns, closed.jaxpr.outvars)
-    read = {atom for eqn in equations for atom in eqn.invars if isinstance(atom, Var)}
+    read = set(variables(equations))
     loops = [eqn for eqn in equations if eqn.primitive.name == "scan" and eqn.params["length"] == time]
     counted: dict[str, int] = {}
     for name, written, loop in zip(("forward", "backward"), ("stored", "written"), loops, strict=True):
@@ -89,55 +91,39 @@ def _transposes(eqn: JaxprEqn) -> bool:
 
 def report(cell: Cell, params: Params, inputs: int, batch: int) -> str:
     """A text: the moment at which each equation of a cell runs, the residuals, and the cost of a step."""
-    state = jax.eval_shape(lambda p: cell.initial_state(p), params)
-    leaves, tree = jax.tree.flatten(state)
-    weights, weights_tree = jax.tree.flatten(params)
-    x = jax.ShapeDtypeStruct((batch, inputs), weights[0].dtype)
-    batched = [jax.ShapeDtypeStruct((batch, *leaf.shape), leaf.dtype) for leaf in leaves]
-
-    def step(weights: list, xs: list, leaves: list) -> list:
-        trees = jax.tree.unflatten(weights_tree, weights), jax.tree.unflatten(tree, leaves), xs[0]
-        return jax.tree.leaves(jax.vmap(cell.step, (None, 0, 0))(*trees))
-
+    x = jax.ShapeDtypeStruct((batch, inputs), jax.tree.leaves(params)[0].dtype)
+    state = jax.eval_shape(jax.vmap(cell.initial_state, None, axis_size=batch), params)
     try:
-        halves = split(step, weights, [x], batched, HOISTED)
+        halves = split_step(cell.step, params, x, state, HOISTED)
     except CannotSplit as why:
         return f"{cell} runs as plain lax.scan: {why}"
     paths = [jax.tree_util.keystr(path, simple=True) for path, _ in jax.tree.leaves_with_path(params)]
-    parameters = halves.once.inputs[len(halves.constants) :]
-    names: dict[Any, str] = dict(zip(parameters, paths, strict=True)) | {halves.inputs[0]: "x"}
-    names |= {var: f"state{k or ''}" for k, var in enumerate(halves.state)}
+    (_, parameters), (_, (x,)), (_, _, leaves) = halves.once.inputs, halves.bulk.inputs, halves.loop.inputs
+    numbers = itertools.count()
+    names: dict[Any, str] = defaultdict(lambda: f"v{next(numbers)}")
+    names |= dict(zip(parameters, paths, strict=True)) | {x: "x"}
+    names |= {var: f"state{k or ''}" for k, var in enumerate(leaves)}
     lines = [f"{cell}, {inputs} inputs, batch {batch}"]
     for colour, title in TITLES.items():
         lines += ["", title, *(f"    {_written(eqn, names)}" for eqn in halves.of_colour(colour))]
     per = counts(cell, inputs, batch, 100)
     lines += [
-        f"    new state: {', '.join(_name(atom, names) for atom in halves.carry)}",
+        f"    new state: {', '.join(_names(halves.loop.outputs[0], names))}",
         "",
         f"products in the loop: {per['forward products']} forward, {per['backward products']} backward",
         f"operations in the loop: {per['forward flops'] / 1e6:.3g} million forward, "
         f"{per['backward flops'] / 1e6:.3g} million backward per step",
         f"stored for the backward pass: {per['stored arrays']} arrays, {per['stored bytes'] / 1024:.1f} kB per step "
-        f"(store='states': {_states(state)} arrays)",
+        f"(store='states': {len(leaves)} arrays)",
     ]
     return "\n".join(lines)
 
 
-def _states(state: Any) -> int:
-    return len(jax.tree.leaves(state))
-
-
-def _name(atom: Any, names: dict[Any, str]) -> str:
-    if isinstance(atom, Literal):
-        return str(atom.val)
-    return names.setdefault(atom, f"v{sum(name.startswith('v') for name in names.values())}")
+def _names(atoms: Iterable[Atom], names: dict[Any, str]) -> list[str]:
+    return [str(value_of(names, atom)) for atom in atoms]
 
 
 def _written(eqn: JaxprEqn, names: dict[Any, str]) -> str:
     shapes = " ".join(f"{var.aval.dtype}{list(var.aval.shape)}" for var in eqn.outvars)
-    left = ", ".join(_name(var, names) for var in eqn.outvars)
-    return f"{left} = {eqn.primitive.name} {_operands(eqn.invars, names)}".ljust(60) + shapes
-
-
-def _operands(atoms: Iterable[Any], names: dict[Any, str]) -> str:
-    return " ".join(_name(atom, names) for atom in atoms)
+    left, right = ", ".join(_names(eqn.outvars, names)), " ".join(_names(eqn.invars, names))
+    return f"{left} = {eqn.primitive.name} {right}".ljust(60) + shapes

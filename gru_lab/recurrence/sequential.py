@@ -7,11 +7,11 @@ from typing import Any, Literal
 import jax
 
 from gru_lab.recurrence.layout import Layout, choose
-from gru_lab.recurrence.loop import Arrays, Loop, recur, visible
-from gru_lab.recurrence.method import Method, Read, Step, register, with_masks
+from gru_lab.recurrence.loop import Loop, recur, visible
+from gru_lab.recurrence.method import Masks, Method, Read, Step, register
 from gru_lab.recurrence.passes import CannotSplit
 from gru_lab.recurrence.reference import Reference
-from gru_lab.recurrence.split import split
+from gru_lab.recurrence.split import split_step
 from gru_lab.schema import Size
 from gru_lab.typing import Array, Params, State
 
@@ -45,23 +45,12 @@ class Sequential(Method):
             self.refuse("store", f"it must be 'auto' with remat_every={self.remat_every}, which says what is kept")
 
     def run(
-        self,
-        step: Step,
-        read: Read,
-        params: Params,
-        state: State,
-        xs: Any,
-        *,
-        mask: Array | None = None,
-        resets: Array | None = None,
-        initial: State | None = None,
-        reverse: bool = False,
+        self, step: Step, read: Read, params: Params, state: State, xs: Any, masks: Masks, reverse: bool
     ) -> tuple[State, Any]:
         """See `Method.run`."""
         time, batch = jax.tree.leaves(xs)[0].shape[:2]
         layout = replace(choose(self.store, time, batch, self.remat_every), unroll=self.unroll)
-        masks = {"mask": mask, "resets": resets, "initial": initial, "reverse": reverse}
-        return LaidOut(layout=layout).run(step, read, params, state, xs, **masks)
+        return LaidOut(layout=layout).run(step, read, params, state, xs, masks, reverse)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,40 +60,25 @@ class LaidOut(Method):
     layout: Layout = Layout()
 
     def run(
-        self,
-        step: Step,
-        read: Read,
-        params: Params,
-        state: State,
-        xs: Any,
-        *,
-        mask: Array | None = None,
-        resets: Array | None = None,
-        initial: State | None = None,
-        reverse: bool = False,
+        self, step: Step, read: Read, params: Params, state: State, xs: Any, masks: Masks, reverse: bool
     ) -> tuple[State, Any]:
         """See `Method.run`."""
-        plain = (step, read, params, state, xs)
-        step, params, xs = with_masks(step, params, xs, mask, resets, initial)
-        (weights, weights_tree), (leaves, state_tree) = jax.tree.flatten(params), jax.tree.flatten(state)
-        inputs, inputs_tree = jax.tree.flatten(xs)
-
-        def flat_step(weights: Arrays, inputs: Arrays, leaves: Arrays) -> Arrays:
-            trees = zip((weights_tree, state_tree, inputs_tree), (weights, leaves, inputs), strict=True)
-            return jax.tree.leaves(jax.vmap(step, (None, 0, 0))(*(jax.tree.unflatten(*pair) for pair in trees)))
-
+        plain = (step, read, params, state, xs, masks, reverse)
+        step, params, xs = masks.folded_into(step, params, xs)
         try:
-            halves = split(flat_step, weights, _element(inputs), leaves, self.layout)
+            halves = split_step(step, params, jax.tree.map(_element, xs), state, self.layout)
         except CannotSplit as why:
             warnings.warn(f"this step runs as plain lax.scan: {why}", stacklevel=3)
-            return Reference().run(*plain, mask=mask, resets=resets, initial=initial, reverse=reverse)
+            return Reference().run(*plain)
 
-        seen, look = visible(read, jax.tree.map(lambda leaf: _element([leaf])[0], state))
+        seen, look = visible(read, jax.tree.map(_element, state))
         loop = Loop(self.layout, halves, tuple(seen), reverse)
-        final, states = recur(loop, halves.run_once(weights), inputs, leaves)  # pyright: ignore[reportGeneralTypeIssues]
-        return jax.tree.unflatten(state_tree, final), jax.vmap(jax.vmap(look))(states)
+        leaves, tree = jax.tree.flatten(state)
+        once = halves.run_once(jax.tree.leaves(params))
+        final, states = recur(loop, once, jax.tree.leaves(xs), leaves)  # pyright: ignore[reportGeneralTypeIssues]
+        return jax.tree.unflatten(tree, final), jax.vmap(jax.vmap(look))(states)
 
 
-def _element(leaves: Arrays) -> list[jax.ShapeDtypeStruct]:
-    """The shapes of one time step, or of one example: without the first axis."""
-    return [jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype) for leaf in leaves]
+def _element(leaf: Array) -> jax.ShapeDtypeStruct:
+    """The shape of one time step, or of one example: without the first axis."""
+    return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype)

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gru_lab.cells import Cell
 from gru_lab.recurrence.checks import check_lengths, check_mask, check_params, check_state, check_step
-from gru_lab.recurrence.method import Method
+from gru_lab.recurrence.method import Masks, Method
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.schema import UserError, checked
@@ -126,8 +126,8 @@ def _unroll(
         return cell.read(state), state if states else None
 
     xs, mask_TB, resets_TB = jax.tree.map(_swapped, (xs, mask, resets))
-    masks = {"mask": mask_TB, "resets": resets_TB, "initial": initial, "reverse": reverse}
-    final, over_time = method.run(cell.step, read, params, state, xs, **masks)
+    masks = Masks(mask_TB, resets_TB, initial)
+    final, over_time = method.run(cell.step, read, params, state, xs, masks, reverse)
     hs, states_BT = jax.tree.map(_swapped, over_time)
     hs = _zeroed(mask, hs) if masked_outputs == "zero" else hs
     return (final, hs, states_BT) if states else (final, hs)
