@@ -3,7 +3,9 @@
 One process builds the same layer in every library that is installed, then times them in turns, round after round,
 so that noise of the machine meets all alike. Figures are medians over rounds; ratios are medians of the ratios
 within one round; above 1 means that gru_lab is faster. `best` figures take each contender's fastest round: where
-other programs share the machine they are the ones to trust.
+other programs share the machine they are the ones to trust. The floor is the time of the layer's matrix products
+alone, each of all time steps at once, which takes its turns with the contenders; `floors` is a contender's time over
+it, by the fastest rounds.
 
     python experiments/speed.py                                     the whole grid: about six minutes on two cores
     python experiments/speed.py --cells gru --shapes 20,200,2,128   one entry
@@ -23,7 +25,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from speed_peers import BUILDERS, Contender, Shape
+from speed_peers import BUILDERS, PRODUCTS, Contender, Shape, products
 
 from gru_lab.exits import leave
 from gru_lab.reports.speed import speed_figure
@@ -38,7 +40,7 @@ SHAPES: tuple[Shape, ...] = (
     (16, 1024, 32, 128),
 )
 ENTRY = ["cell", "batch", "time", "inputs", "hidden"]
-FIGURES = ["ms", "best_ms", "ratio", "low", "high", "best_ratio", "temporaries_mb", "compile_s"]
+FIGURES = ["ms", "best_ms", "ratio", "low", "high", "best_ratio", "floor_ms", "floors", "temporaries_mb", "compile_s"]
 COLUMNS = [*ENTRY, "direction", "contender", *FIGURES]
 FAMILIES = {
     "best JAX library": ("flax.nnx", "equinox", "keras", "haiku"),
@@ -55,7 +57,7 @@ def shape_of(text: str) -> Shape:
 
 
 def build(names: list[str], cell: str, shape: Shape) -> list[Contender]:
-    """The contenders that are installed here and have that cell."""
+    """The contenders that are installed here and have that cell, and the products alone."""
     found = []
     for name in names:
         try:
@@ -65,7 +67,7 @@ def build(names: list[str], cell: str, shape: Shape) -> list[Contender]:
             continue
         if contender is not None:
             found.append(contender)
-    return found
+    return [*found, products(cell, shape)]
 
 
 def timed(run, least_s: float = 0.03) -> float:
@@ -92,8 +94,10 @@ def measure(contenders: list[Contender], direction: str, rounds: int, least_s: f
 
 def rows_of(entry: dict, contenders: list[Contender], seconds: dict[str, list[float]], direction: str) -> list[dict]:
     """One line of the table a contender."""
-    ours, rows = seconds[contenders[0].name], []
+    ours, floor, rows = seconds[contenders[0].name], min(seconds[PRODUCTS]), []
     for contender in contenders:
+        if contender.name == PRODUCTS:
+            continue
         theirs = seconds[contender.name]
         ratios = sorted(t / o for t, o in zip(theirs, ours, strict=True))
         quartile = len(ratios) // 4
@@ -108,6 +112,8 @@ def rows_of(entry: dict, contenders: list[Contender], seconds: dict[str, list[fl
                 "ratio": round(statistics.median(ratios), 3),
                 "low": round(ratios[quartile], 3),
                 "high": round(ratios[-1 - quartile], 3),
+                "floor_ms": round(1e3 * floor, 3),
+                "floors": round(min(theirs) / floor, 3),
                 "temporaries_mb": round(contender.temporaries.get(direction, math.nan) / 2**20, 2),
                 "compile_s": round(contender.compile_s.get(direction, math.nan), 2),
             }
@@ -131,6 +137,9 @@ def summary(rows: list[dict]) -> list[str]:
         lines.append(f"{direction}: geometric mean of the ratios over the entries (above 1: gru_lab is faster)")
         for name in dict.fromkeys(row["contender"] for row in here):
             lines.append(_line(name, [entry[name] for entry in by_entry.values() if name in entry]))
+        floors = [row["floors"] for row in here if row["contender"] == "gru_lab" and row["floors"] > 0]
+        if floors:
+            lines.append(f"  gru_lab over the products alone: {mean(floors):.2f}, largest {max(floors):.2f}")
         for family, members in FAMILIES.items():
             present = [[entry[m] for m in members if m in entry] for entry in by_entry.values()]
             lines.append(_line(family, [min(rows, key=lambda row: row["best_ms"]) for rows in present if rows]))
@@ -163,7 +172,7 @@ def draw(rows: list[dict], path: Path) -> None:
 def read(path: Path) -> list[dict]:
     """The lines of a table that was measured before."""
     with path.open(newline="") as file:
-        return [row | {name: float(row[name] or "nan") for name in FIGURES} for row in csv.DictReader(file)]
+        return [row | {name: float(row.get(name) or "nan") for name in FIGURES} for row in csv.DictReader(file)]
 
 
 def main() -> None:
@@ -194,8 +203,7 @@ def main() -> None:
         table.writeheader()
         print(
             f"{'cell':5s}{'batch x time x inputs x hidden':>31s}  {'direction':17s}{'contender':20s}{'ms':>9s}"
-            f"{'best':>7s}{'ratio':>7s}"
-            f"{'quartiles':>14s}{'MB':>9s}{'compile s':>10s}"
+            f"{'best':>7s}{'ratio':>7s}{'quartiles':>14s}{'floor ms':>9s}{'floors':>7s}{'MB':>9s}{'compile s':>10s}"
         )
         for shape in options.shapes:
             for cell in options.cells:
@@ -212,7 +220,8 @@ def main() -> None:
                         print(
                             f"{cell:5s}{' x '.join(map(str, shape)):>31s}  {direction:17s}"
                             f"{r['contender']:20s}{r['ms']:9.2f}"
-                            f"{r['best_ratio']:7.2f}{r['ratio']:7.2f}{r['low']:7.2f}{r['high']:7.2f}{r['temporaries_mb']:9.1f}{r['compile_s']:10.2f}",
+                            f"{r['best_ratio']:7.2f}{r['ratio']:7.2f}{r['low']:7.2f}{r['high']:7.2f}"
+                            f"{r['floor_ms']:9.2f}{r['floors']:7.2f}{r['temporaries_mb']:9.1f}{r['compile_s']:10.2f}",
                             flush=True,
                         )
                 del contenders

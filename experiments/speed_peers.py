@@ -19,6 +19,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 Shape = tuple[int, int, int, int]
+PRODUCTS = "products alone"
 
 
 @dataclass
@@ -43,25 +44,51 @@ def data(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
 
 def compiled(name: str, apply: Callable[[Any, Any], Any], params: Any, shape: Shape) -> Contender:
     """A contender from a pure JAX function `apply(params, xs) -> hs`."""
-    import time
-
     import jax
     import jax.numpy as jnp
 
-    xs, weights = (jnp.asarray(a) for a in data(shape))
     programs = {
-        "forward": jax.jit(lambda p, xs, weights: apply(p, xs)),
-        "forward+backward": jax.jit(jax.value_and_grad(lambda p, xs, weights: jnp.vdot(apply(p, xs), weights))),
+        "forward": lambda p, xs, weights: apply(p, xs),
+        "forward+backward": jax.value_and_grad(lambda p, xs, weights: jnp.vdot(apply(p, xs), weights)),
     }
+    return contender(name, programs, params, *map(jnp.asarray, data(shape)))
+
+
+def contender(name: str, programs: dict[str, Callable[..., Any]], *arguments: Any) -> Contender:
+    """A contender from a pure JAX function per direction, all of the same arguments."""
+    import time
+
+    import jax
+
     run, seconds, temporaries = {}, {}, {}
     for direction, program in programs.items():
         start = time.perf_counter()
-        executable = program.lower(params, xs, weights).compile()
+        executable = jax.jit(program).lower(*arguments).compile()
         seconds[direction] = time.perf_counter() - start
         usage = executable.memory_analysis()
         temporaries[direction] = usage.temp_size_in_bytes if usage else 0
-        run[direction] = lambda call=executable: jax.block_until_ready(call(params, xs, weights))
+        run[direction] = lambda call=executable: jax.block_until_ready(call(*arguments))
     return Contender(name, run, seconds, temporaries)
+
+
+def products(cell: str, shape: Shape) -> Contender:
+    """The matrix products of the layer alone, each of all time steps at once: the floor of any layer of this kind.
+
+    Forward [x h] W, backward dh = dg U^T and dW = [x h]^T dg, with the gates' cotangents dg (batch x time, gates x
+    hidden). No recurrence can join its steps like this, for each needs the state before it.
+    """
+    import jax
+
+    batch, time, inputs, hidden = shape
+    wide = {"rnn": 1, "lstm": 4, "gru": 3}[cell] * hidden
+    sizes = [(batch * time, inputs + hidden), (inputs + hidden, wide), (batch * time, wide)]
+    keys = jax.random.split(jax.random.key(0), len(sizes))
+    arrays = [jax.random.normal(key, size) for key, size in zip(keys, sizes, strict=True)]
+
+    def backward(xh: Any, W: Any, dg: Any) -> tuple[Any, Any, Any]:
+        return xh @ W, dg @ W[inputs:].T, xh.T @ dg
+
+    return contender(PRODUCTS, {"forward": lambda xh, W, dg: xh @ W, "forward+backward": backward}, *arrays)
 
 
 def gru_lab(cell: str, shape: Shape, method: Any = None, name: str = "gru_lab") -> Contender:
