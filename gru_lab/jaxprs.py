@@ -210,6 +210,19 @@ def operations(eqn: JaxprEqn, constant: Sequence[bool] | None = None) -> int:
     return size * ({"mul": 6, "div": 6}.get(name, 2) if both else 1)
 
 
+def traffic(eqn: JaxprEqn) -> int:
+    """The bytes that one equation reads and writes where nothing is fused; a loop counts as often as it runs.
+
+    >>> closed = trace(jnp.matmul, jnp.ones((2, 3)), jnp.ones((3, 4)))  # 6 + 12 numbers in, 8 out
+    >>> sum(map(traffic, closed.eqns))
+    104
+    """
+    if bodies := inner(eqn):
+        once = sum(traffic(each) for closed in bodies for each in closed.eqns)
+        return once * eqn.params.get("length", 1) if eqn.primitive.name == "scan" else once
+    return sum(map(nbytes, (*eqn.invars, *eqn.outvars)))
+
+
 def every(equations: Iterable[JaxprEqn]) -> Iterator[JaxprEqn]:
     """All equations, and those inside them."""
     for eqn in equations:
