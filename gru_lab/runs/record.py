@@ -21,7 +21,8 @@ from gru_lab.schema import Range, Schema, build
 SCHEMA = 2
 LAST_SEED = 2**31 - 4  # the three after it draw the held-out sets of sampled tasks
 
-Status = Literal["finished", "diverged", "halted"]
+Status = Literal["finished", "diverged"]
+Stopped = Literal["diverged", "solved", "patience", "halted", "updates"]
 Role = Literal["tune", "report"]
 Seed = Annotated[int, Range(0, LAST_SEED)]
 
@@ -60,9 +61,10 @@ class Record(Schema):
         identity: the fingerprint of the run, which covers all that can change a number of it.
         member: which seed, hyper-parameters and role.
         network: the name of the column in tables; `cell` is None for a network without one.
-        status: `diverged` where a loss, a gradient, an update or a validation value was not finite; `halted` where a
-            protocol stopped a member of role `tune` before its last update.
+        status: `diverged` where a loss, a gradient, an update or a validation value was not finite.
         solved_at, diverged_at, best_at: updates; None for never.
+        stopped: why training ended; `patience` is early stopping, `halted` the comparison by which a protocol
+            stopped a member of role `tune`. None in a record that does not say.
         metrics: `validation` and `test` (empty in the role `tune`), numbers at the best validation result.
         metric, better, floor, threshold: what a table shows of the task, its direction, the value of the best guess
             without memory and the value that counts as solved, None where there is none.
@@ -96,6 +98,7 @@ class Record(Schema):
     parameters: int
     parameters_by_part: dict[str, int]
     config: dict[str, Any]
+    stopped: Stopped | None = None
     cell: str | None = None
     hidden: int | None = None
     sources: dict[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -14,12 +14,13 @@ import optax
 from gru_lab import cells, models, tasks
 from gru_lab import recurrence as methods
 from gru_lab.cells import Cell
+from gru_lab.cells.wrappers import LowPrecision
 from gru_lab.errors import UserError, listed, nearest
 from gru_lab.models import Model, Spec, count_parameters
 from gru_lab.recurrence import Method
 from gru_lab.runs import identity
 from gru_lab.runs.record import LAST_SEED, Member, Role, Seed
-from gru_lab.schema import Schema, Size, bound, build, continuous
+from gru_lab.schema import CONTINUOUS, Fraction, NonNegative, Schema, Size, bound, build, continuous
 from gru_lab.tasks import Task
 from gru_lab.training import optimizers, protocols, remedies
 from gru_lab.training.axes import Axes, axes_of, settings
@@ -45,7 +46,24 @@ class Training(Schema):
 
     `updates` of `batch` sequences; every `evaluate_every` updates the network is measured on `validation` sequences
     (data tasks: their whole validation set) and the best parameters are kept; those are measured on `test` sequences
-    at the end. With `stop_when_solved` a member stops at the first evaluation that counts as solved.
+    at the end. With `stop_when_solved` a member stops at the first evaluation that counts as solved, with `patience`
+    also after so many evaluations without a better one.
+
+    What is off where it is null, and costs nothing then:
+
+        patience        early stopping, in evaluations
+        accumulate      the batch in so many parts, one after the other, whose gradients are added: less memory, and
+                        the same numbers up to rounding
+        truncate        truncated backpropagation through time: the state goes on over chunks of so many steps, its
+                        gradient does not (Williams & Peng 1990, here one update for all chunks of a batch)
+        weight_noise    standard deviation of the Gaussian noise on all parameters under which the loss and its
+                        gradient are taken, drawn anew for every update (Graves 2011, section 3.2; Chung 2014)
+        average         decay of a moving average of the parameters after each update, without the bias of its start;
+                        it is what is evaluated and kept (Polyak & Juditsky 1992, here exponential)
+
+    With `precision=bfloat16` the products of recurrent steps take their operands in bfloat16 in training; parameters,
+    states, readout, loss and optimiser stay as they are (Micikevicius et al. 2018). Noise, truncation and precision
+    are of training alone: evaluation knows none of them.
 
     `chunk` is how many sequences are evaluated at once; null chooses by the memory at hand. It changes no result
     beyond rounding, is written down, and is used again when a member resumes.
@@ -59,7 +77,18 @@ class Training(Schema):
     validation: Size = 500
     test: Size = 2000
     stop_when_solved: bool = True
+    patience: Size | None = None
+    accumulate: Size = 1
+    truncate: Size | None = None
+    weight_noise: Annotated[NonNegative | None, CONTINUOUS] = None
+    average: Annotated[Fraction | None, CONTINUOUS] = None
+    precision: Literal["full", "bfloat16"] = "full"
     chunk: Size | None = field(default=None, compare=False)
+
+    def check(self) -> None:
+        """Parts of a batch must be equal."""
+        if self.batch % self.accumulate:
+            self.refuse("accumulate", f"it must divide training.batch, which is {self.batch}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +144,7 @@ class Experiment(Schema):
         """The parts must fit together, and every value on an axis its field."""
         self.model.check_cell(self.cell)
         self.remedy.check_model(self.model)
+        self._check_training()
         if self.model.parameters is not None:
             count = sum(count_parameters(self.model, self.cell, self.spec).values())
             if abs(count - self.model.parameters) > BUDGET * self.model.parameters:
@@ -138,6 +168,21 @@ class Experiment(Schema):
                     f"{where}.{path} cannot differ between members: {path} is compiled in; sweep over it "
                     f"with -m {path}={','.join(f'{value:g}' for value in values)}"
                 )
+
+    def _check_training(self) -> None:
+        """A setting that acts on recurrent steps needs some, and bfloat16 needs products outside of loops."""
+        training = self.training
+        for name in ("truncate", "precision"):
+            if self.cell is None and getattr(training, name) != getattr(Training(), name):
+                training.refuse(name, f"it acts on recurrent steps, and model={models.name_of(self.model)} has none")
+        if self.cell is not None and training.precision == "bfloat16":
+            self._traced_step(LowPrecision(cell=self.cell))
+
+    def _traced_step(self, cell: Cell) -> Any:
+        """The equations of one step of a cell and of what it shows; nothing is computed."""
+        params = jax.eval_shape(lambda key: cell.init(key, self.spec.inputs), jax.random.key(0))
+        x = jax.ShapeDtypeStruct((self.spec.inputs,), jnp.result_type(float))
+        return jax.make_jaxpr(lambda p, x: cell.read(cell.step(p, cell.initial_state(p), x)))(params, x)
 
     @cached_property
     def spec(self) -> Spec:
@@ -171,18 +216,14 @@ class Experiment(Schema):
     def as_compiled(self) -> str:
         """The text of what is compiled in: an axis over what changes it would be passed over.
 
-        Members differ in their optimiser, in their remedy, in dropout, and in how their cells begin.
+        Members differ in their training, optimiser and remedy, in dropout, and in how their cells begin.
         """
-        bare = {name: part for name, part in self.parts.items() if name not in ("cell", "optimizer", "remedy")}
-        hyper = [(f"{group}.{name}", value) for group, part in bare.items() for name, value in continuous(part).items()]
-        seen = str([each for each in hyper if each[0] != "model.dropout"])
+        arrays = ("cell", "optimizer", "remedy", "training")
+        hyper = {path: value for path, value in self.hyper.items() if path.partition(".")[0] not in arrays}
+        seen = str({path: value for path, value in hyper.items() if path != "model.dropout"})
         if self.cell is None or not continuous(self.cell):
             return seen
-        cell = self.cell
-
-        params = jax.eval_shape(lambda key: cell.init(key, self.spec.inputs), jax.random.key(0))
-        x = jax.ShapeDtypeStruct((self.spec.inputs,), jnp.result_type(float))
-        return seen + str(jax.make_jaxpr(lambda p, x: cell.read(cell.step(p, cell.initial_state(p), x)))(params, x))
+        return seen + str(self._traced_step(self.cell))
 
     def members(self, chosen: Mapping[str, float] | None = None) -> list[Member]:
         """Every member that the population asks for, with the hyper-parameters that a protocol chose."""

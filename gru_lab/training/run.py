@@ -141,7 +141,7 @@ class _Training:
                     session.advance()
                 if rung < experiment.training.updates:
                     trials = [
-                        Trial.at(rung, member, self.folder.member(member).read_metrics(), experiment.task)
+                        Trial.at(rung, member, self.folder.member(member).read_metrics(), experiment)
                         for member in members
                         if member.setting in going
                     ]

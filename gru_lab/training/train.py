@@ -1,6 +1,8 @@
 """Training as pure functions: `init` a member, `advance` it to its next evaluation, `evaluate` parameters."""
 
+import operator
 from collections.abc import Callable, Mapping
+from functools import reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -10,12 +12,17 @@ from flax import nnx
 from jax import lax
 
 from gru_lab.cells import Cell
-from gru_lab.data import Batch, Source, Sums, over_chunks
+from gru_lab.cells.wrappers import LowPrecision
+from gru_lab.data import Batch, Source, Sum, Sums, over_chunks
 from gru_lab.errors import UserError
 from gru_lab.models import Network
+from gru_lab.recurrence import Method
+from gru_lab.recurrence.truncated import Truncated
+from gru_lab.runs.record import Stopped
 from gru_lab.schema import bound
 from gru_lab.training import remedies
 from gru_lab.training.experiment import Experiment, Training
+from gru_lab.training.gradient import loss_and_gradient, noisy
 from gru_lab.typing import Array, Key
 
 NEVER = -1
@@ -27,6 +34,7 @@ class MemberState(NamedTuple):
     """The state of one member. Counts are updates; `NEVER` is -1. Random draws follow from `key` and `update`.
 
     `until` is the update at which the member stops, before its last one where a protocol stops it to compare.
+    `average` is None where no moving average of the parameters is asked for.
     """
 
     key: Array
@@ -40,6 +48,12 @@ class MemberState(NamedTuple):
     best_at: Array
     solved_at: Array
     diverged_at: Array
+    average: Any = None
+
+    @property
+    def evaluated(self) -> Any:
+        """The parameters that are evaluated: the moving average, where there is one."""
+        return self.params if self.average is None else self.average
 
 
 class Program(NamedTuple):
@@ -68,7 +82,9 @@ class Program(NamedTuple):
 def make_program(experiment: Experiment, dropout: bool = True) -> Program:
     """The pure functions of an experiment; `dropout=False` leaves dropout out, where all members have a rate of 0."""
     task, training, method = experiment.task, experiment.training, experiment.method
-    graph = nnx.graphdef(nnx.eval_shape(lambda: new_network(experiment, jax.random.key(0))))
+    graph = graph_of(experiment)
+    trained, trained_method = as_trained(experiment)
+    trained_graph = graph if trained is experiment else graph_of(trained)
     source = task.source()
     sign = 1.0 if task.better == "lower" else -1.0
     if source.streamed and experiment.remedy.draws:
@@ -79,8 +95,8 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
     def network(params: Any) -> Network:
         return nnx.merge(graph, params)
 
-    def answers(params: Any, batch: Batch, key: Key | None = None, rate: Any = None) -> Array:
-        return network(params)(batch.inputs, batch.lengths, key=key, dropout=rate, method=method)
+    def answers(params: Any, batch: Batch) -> Array:
+        return network(params)(batch.inputs, batch.lengths, method=method)
 
     def scaled(change: Any) -> Any:
         """The update, where the cell asks for other rates of some parameters."""
@@ -136,30 +152,42 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
             best_at=never,
             solved_at=never,
             diverged_at=never,
+            average=None if training.average is None else params,
         )
 
     def one_update(state: MemberState, arrays: Any, batch: Batch | None) -> tuple[MemberState, Array]:
         hyper, member_key = state.hyper, jax.random.wrap_key_data(state.key)
         optimizer = part(experiment.optimizer, "optimizer", hyper).chain(training.updates)
         remedy = part(experiment.remedy, "remedy", hyper)
+        own = part(training, "training", hyper)
         rate = hyper.get("model.dropout") if dropout else 0.0  # None: the model's own
-        key, key_alone, key_dropout = (
-            jax.random.fold_in(jax.random.fold_in(member_key, n), state.update) for n in (1, 3, 4)
+        key, key_alone, key_dropout, key_noise = (
+            jax.random.fold_in(jax.random.fold_in(member_key, n), state.update) for n in (1, 3, 4, 5)
         )
         params = remedy.before_update(
             state.params, state.update, lambda p, updates: descend(p, hyper, updates, key_alone, arrays)
         )
         batch = source.draw(arrays, key, training.batch) if batch is None else batch
-        loss, gradient = jax.value_and_grad(
-            lambda p: task.loss(answers(p, batch, key_dropout, rate), batch).mean
-        )(params)  # fmt: skip
+
+        def loss_of(params: Any, batch: Batch, key: Key) -> Sum:
+            network = nnx.merge(trained_graph, params)
+            outputs = network(batch.inputs, batch.lengths, key=key, dropout=rate, method=trained_method)
+            return task.loss(outputs, batch)
+
+        seen = params if own.weight_noise is None else noisy(params, own.weight_noise, key_noise)
+        loss, gradient = loss_and_gradient(loss_of, seen, batch, key_dropout, training.accumulate)
         gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, hyper, batch))
         change, optimizer_state = optimizer.update(gradient, state.optimizer, params, value=loss)
         params = constrained(optax.apply_updates(params, scaled(change)), batch)
         healthy = jnp.isfinite(loss) & all_finite(gradient) & all_finite(params) & (state.diverged_at == NEVER)
+        average = state.average
+        if average is not None:
+            average = constrained(averaged(average, params, own.average, state.update + 1), batch)
         # A member that diverges keeps its last healthy parameters and stands still.
-        params, optimizer_state = jax.tree.map(
-            lambda new, old: jnp.where(healthy, new, old), (params, optimizer_state), (state.params, state.optimizer)
+        params, optimizer_state, average = jax.tree.map(
+            lambda new, old: jnp.where(healthy, new, old),
+            (params, optimizer_state, average),
+            (state.params, state.optimizer, state.average),
         )
         first = ~healthy & (state.diverged_at == NEVER)
         state = state._replace(
@@ -167,6 +195,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
             params=params,
             optimizer=optimizer_state,
             diverged_at=jnp.where(first, state.update + 1, state.diverged_at),
+            average=average,
         )
         return state, loss
 
@@ -187,7 +216,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
             return state, total + loss
 
         state, total = lax.fori_loop(0, count, body, (state, jnp.asarray(0.0)))
-        measured = {name: sums.mean for name, sums in evaluate(state.params, data["validation"]).items()}
+        measured = {name: sums.mean for name, sums in evaluate(state.evaluated, data["validation"]).items()}
         if task.metric in measured:
             state = judged(state, measured[task.metric])
         return state, {"train_loss": total / count} | measured
@@ -198,7 +227,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         better = (sign * value < sign * state.best) & jnp.isfinite(value) & healthy
         solved = task.solved(value) & (state.solved_at == NEVER) & healthy
         return state._replace(
-            best_params=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.params, state.best_params),
+            best_params=jax.tree.map(lambda new, old: jnp.where(better, new, old), state.evaluated, state.best_params),
             best=jnp.where(better, value, state.best),
             best_at=jnp.where(better, state.update, state.best_at),
             solved_at=jnp.where(solved, state.update, state.solved_at),
@@ -215,10 +244,50 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
     return Program(init, advance_unless_stopped, evaluate, outputs, network, source)
 
 
+def reasons(training: Training, state: MemberState) -> dict[Stopped, Any]:
+    """True under the name of each reason for which a member trains no further, the first one first."""
+    holding: dict[Stopped, Any] = {"diverged": state.diverged_at != NEVER}
+    if training.stop_when_solved:
+        holding["solved"] = state.solved_at != NEVER
+    if training.patience is not None:
+        holding["patience"] = (
+            state.update - jnp.maximum(state.best_at, 0) >= training.patience * training.evaluate_every
+        )
+    holding["halted"] = (state.update >= state.until) & (state.until < training.updates)
+    holding["updates"] = state.update >= training.updates
+    return holding
+
+
 def stopped(training: Training, state: MemberState) -> Any:
-    """True for a member that trains no further: it has had its updates, has diverged, or has solved the task."""
-    over = (state.update >= state.until) | (state.diverged_at != NEVER)
-    return over | (state.solved_at != NEVER) if training.stop_when_solved else over
+    """True for a member that trains no further: it has had its updates, or one of the other `reasons` holds."""
+    return reduce(operator.or_, reasons(training, state).values())
+
+
+def averaged(average: Any, params: Any, decay: Any, updates: Array) -> Any:
+    """The moving average of the parameters after one more update.
+
+        a_n = a_(n-1) + (1 - decay) / (1 - decay^n) (w_n - a_(n-1))
+
+    So a_1 = w_1, and a_n is what `optax.ema` gives with its bias taken out.
+    """
+    rate = jnp.log(jnp.asarray(decay, jnp.result_type(float)))
+    return optax.incremental_update(params, average, jnp.expm1(rate) / jnp.expm1(updates * rate))
+
+
+def as_trained(experiment: Experiment) -> tuple[Experiment, Method]:
+    """The experiment whose network is trained, and the method that runs it there: in low precision, truncated."""
+    training, method, cell = experiment.training, experiment.method, experiment.cell
+    if training.truncate is not None:
+        method = Truncated(steps=training.truncate, method=method)
+    if training.precision == "bfloat16":
+        assert cell is not None  # as an experiment checks
+        experiment = bound(experiment, {"cell": LowPrecision(cell=cell)})
+    return experiment, method
+
+
+def graph_of(experiment: Experiment) -> Any:
+    """The network of an experiment without its parameters."""
+    return nnx.graphdef(nnx.eval_shape(lambda: new_network(experiment, jax.random.key(0))))
 
 
 def part(setting: Any, group: str, hyper: Hyper) -> Any:

@@ -169,7 +169,7 @@ class Work:
 
     def _judge(self) -> None:
         """Score the validation set on the host, where the task's metric is no sum."""
-        scores = self.scored(self.state.params, "validation")
+        scores = self.scored(self.state.evaluated, "validation")
         task = self.experiment.task
         value = np.array([score[task.metric] for score in scores])
         self.measured |= {name: np.array([score[name] for score in scores]) for name in scores[0]}
@@ -185,7 +185,7 @@ class Work:
             return np.where(better.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
         self.state = self.state._replace(
-            best_params=jax.tree.map(kept, self.state.params, self.state.best_params),
+            best_params=jax.tree.map(kept, self.state.evaluated, self.state.best_params),
             best=np.where(better, value, self.state.best).astype(self.state.best.dtype),
             best_at=np.where(better, self.state.update, self.state.best_at),
             solved_at=np.where(solved, self.state.update, self.state.solved_at),

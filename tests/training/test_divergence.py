@@ -24,6 +24,7 @@ def test_one_update_to_infinity_is_no_finished_run(tmp_path, capsys):
     (group,) = find_records([tmp_path]).groups
     for record in group.members:
         assert (record.status, record.diverged_at, record.best_at) == ("diverged", 1, None)
+        assert record.stopped == "diverged"
         assert record.metrics == {"validation": {"loss": None}, "test": {"loss": None}} and record.value() is None
     assert group.values() == []
     assert command(*line) == 0 and " kept, " in capsys.readouterr().out

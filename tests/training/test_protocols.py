@@ -42,7 +42,7 @@ def test_a_setting_is_chosen_by_trials_and_reported_by_other_seeds(straight):
     means = {}
     for record in tune:
         means.setdefault(record.member.hyper[RATE], []).append(record.value("validation"))
-    ended = {record.member.hyper[RATE] for record in tune if record.status == "finished"}
+    ended = {record.member.hyper[RATE] for record in tune if record.stopped == "updates"}
     best = min(ended, key=lambda rate: sum(means[rate]))
     assert {record.member.hyper[RATE] for record in report} == {best} and straight.selection.hyper == {RATE: best}
     assert {record.member.seed for record in tune}.isdisjoint(record.member.seed for record in report)
@@ -52,18 +52,18 @@ def test_a_setting_is_chosen_by_trials_and_reported_by_other_seeds(straight):
 
 def test_halving_stops_the_worse_settings_at_the_rung_and_changes_nothing_of_the_others(straight, tmp_path):
     tune = records(straight, "tune")
-    assert sorted((record.updates, record.status) for record in tune) == [(2, "halted")] * 2 + [(4, "finished")] * 4
+    assert sorted((record.updates, record.stopped) for record in tune) == [(2, "halted")] * 2 + [(4, "updates")] * 4
     whole = run(plan(halving=()), tmp_path)
     metrics = {record.member.name: (record.folder / "metrics.jsonl").read_text() for record in records(whole, "tune")}
     at_rung = {}
     for record in tune:
         ours = (record.folder / "metrics.jsonl").read_text()
         assert metrics[record.member.name].startswith(ours) and ours.count("\n") == record.updates // 2
-        at_rung.setdefault(record.status, {}).setdefault(record.member.setting, []).append(
+        at_rung.setdefault(record.stopped, {}).setdefault(record.member.setting, []).append(
             RunFolder(whole.folder).member(record.member).read_metrics()[0]["validation"]["loss"]
         )
     [halted] = at_rung["halted"].values()
-    assert all(sum(values) < sum(halted) for values in at_rung["finished"].values())
+    assert all(sum(values) < sum(halted) for values in at_rung["updates"].values())
     assert (straight.selection.updates, whole.selection.updates) == (20, 24)
 
 
@@ -197,7 +197,7 @@ def line(update, value, train=1.0):
     ],
 )
 def test_a_trial_at_a_rung_is_that_of_its_log_up_to_there(lines, value, solved_at):
-    ours = Trial.at(4, trial(1.0, 0.0).member, lines, tasks.create("adding"))
+    ours = Trial.at(4, trial(1.0, 0.0).member, lines, plan())
     assert (ours.value, ours.solved_at, ours.halted) == (value, solved_at, False)
 
 

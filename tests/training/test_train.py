@@ -73,7 +73,8 @@ def test_methods_differ_in_no_number(tmp_path):
 def test_training_stops_when_a_member_has_solved_the_task(tmp_path):
     task = Easy(length=4)
     result = run(experiment(task=task, updates=40), tmp_path)
-    assert result.solved == 2 and all(record.updates == record.solved_at < 40 for record in result.records)
+    assert result.solved == 2 and {record.stopped for record in result.records} == {"solved"}
+    assert all(record.updates == record.solved_at < 40 for record in result.records)
     first, second = ([line["update"] for line in lines(record)] for record in result.records)
     assert first[-1] == result.records[0].solved_at and second[-1] == result.records[1].solved_at
     on = run(experiment(task=task, updates=40, stop_when_solved=False), tmp_path)

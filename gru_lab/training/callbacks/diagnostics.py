@@ -81,7 +81,7 @@ class Watcher(Listener):
         """Add a line to the logs of some members."""
         work = self.work
         for name, measure in self.measures.items():
-            measured = measure(work.state.params)
+            measured = measure(work.state.evaluated)
             for n, folder in enumerate(work.folders):
                 if members[n]:
                     values = {key: values[n] for key, values in measured.items()}

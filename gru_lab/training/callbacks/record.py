@@ -15,10 +15,11 @@ from gru_lab.data import Split
 from gru_lab.models import count_parameters
 from gru_lab.runs import Record
 from gru_lab.runs.log import Mark
+from gru_lab.runs.record import Stopped
 from gru_lab.training import protocols
 from gru_lab.training.callbacks.callback import Callback, Listener, register
 from gru_lab.training.experiment import Experiment, nested
-from gru_lab.training.train import NEVER
+from gru_lab.training.train import NEVER, reasons
 from gru_lab.training.work import Work
 
 
@@ -52,6 +53,11 @@ class Recorder(Listener):
         """True for a member that may see the test set."""
         return self.work.members[n].role == "report"
 
+    def why(self, n: int) -> Stopped | None:
+        """The reason for which member n trained no further."""
+        why = reasons(self.work.experiment.training, self.work.state)
+        return next((name for name, holds in why.items() if holds[n]), None)
+
     def record(self, n: int, metrics: dict[str, dict[str, float]]) -> Record:
         """The record of member n."""
         work, experiment, state = self.work, self.work.experiment, self.work.state
@@ -61,8 +67,6 @@ class Recorder(Listener):
         diverged_at = int(state.diverged_at[n])
         if diverged_at == NEVER and not (state.best_at[n] != NEVER and np.isfinite(measured).all()):
             diverged_at = int(state.update[n])  # nothing that is not finite is ever called finished
-        solved = experiment.training.stop_when_solved and state.solved_at[n] != NEVER
-        halted = not solved and state.update[n] == state.until[n] < experiment.training.updates
 
         def count(value: Any) -> int | None:
             return None if int(value) == NEVER else int(value)
@@ -74,11 +78,12 @@ class Recorder(Listener):
             model=models.name_of(experiment.model),
             cell=None if experiment.cell is None else cells.name_of(experiment.cell),
             task=tasks.name_of(task),
-            status="diverged" if diverged_at != NEVER else "halted" if halted else "finished",
+            status="diverged" if diverged_at != NEVER else "finished",
             updates=int(state.update[n]),
             solved_at=count(state.solved_at[n]),
             diverged_at=count(diverged_at),
             best_at=count(state.best_at[n]),
+            stopped=self.why(n),
             metrics={
                 split: {name: value if diverged_at == NEVER else None for name, value in values.items()}
                 for split, values in metrics.items()

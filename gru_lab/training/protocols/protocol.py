@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from gru_lab.runs import Member, Record
 from gru_lab.runs.log import Line
 from gru_lab.schema import Registry, Schema
-from gru_lab.tasks import Task
 from gru_lab.training.axes import Axes
 
 if TYPE_CHECKING:
@@ -35,17 +34,19 @@ class Trial(NamedTuple):
     def of(cls, record: Record) -> "Trial":
         """A trial that has ended."""
         return cls(
-            record.member, record.updates, record.value("validation"), record.solved_at, record.status == "halted"
+            record.member, record.updates, record.value("validation"), record.solved_at, record.stopped == "halted"
         )
 
     @classmethod
-    def at(cls, update: int, member: Member, lines: Sequence[Line], task: Task) -> "Trial":
+    def at(cls, update: int, member: Member, lines: Sequence[Line], experiment: "Experiment") -> "Trial":
         """A trial as it was at an update, by the lines of its log: the same for one that has trained on since."""
+        task, patience = experiment.task, experiment.training.patience
         lines = [line for line in lines if line["update"] <= update]
         values = {line["update"]: value for line in lines if (value := line["validation"].get(task.metric)) is not None}
         solved_at = next((at for at, value in values.items() if bool(task.solved(value))), None)
         last = lines[-1] if lines else {"update": 0, "train": {"loss": None}}
-        diverged = solved_at is None and (last["update"] < update or last["train"]["loss"] is None)
+        early = last["update"] < update and patience is None  # early stopping ends a good training, too
+        diverged = solved_at is None and (early or last["train"]["loss"] is None)
         best = None if diverged or not values else (min if task.better == "lower" else max)(values.values())
         return cls(member, last["update"], best, solved_at)
 
