@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
         from gru_lab.runs import find_records
 
         found = find_records([job.folder / job.experiment.name for job in jobs])
-        status.append(publish(found, jobs[0].folder / "report"))
+        status.append(publish(found, jobs[0].folder / "report", statistics=True))
 
     return guarded(compare) or status[0]
 

@@ -47,11 +47,18 @@ def main(argv: list[str] | None = None) -> int:
         help="also show where the mean of a repetition on another machine will fall, with so many seeds (default: as "
         "many as there are)",
     )
+    parser.add_argument(
+        "--statistics",
+        action="store_true",
+        help="also print every network against the one of reference: paired tests with Holm's correction, probability "
+        "of improvement, solved, cost to solve, and ranks and scores over the tasks (always written, statistics.*)",
+    )
     parser.add_argument("--html", action="store_true", help="also write everything as one page, index.html")
     parser.add_argument(
         "--page",
         metavar="PAGE",
-        help="write another page instead: comparison, gradients, memory, prediction, or path/to/file.py:Class",
+        help="write another page instead: comparison, gradients, memory, prediction, statistics, or "
+        "path/to/file.py:Class",
     )
     options = parser.parse_args(argv)
     if options.repetition is not None and options.repetition < 0:
@@ -77,6 +84,7 @@ def main(argv: list[str] | None = None) -> int:
             reference=reference,
             mixed=options.mixed,
             repetition=options.repetition,
+            statistics=options.statistics,
             html=options.html,
             command=command,
         )

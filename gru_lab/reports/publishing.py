@@ -26,6 +26,7 @@ def publish(
     reference: str | None = REFERENCE,
     mixed: bool = False,
     repetition: int | None = None,
+    statistics: bool = False,
     html: bool = False,
     command: str = "",
 ) -> int:
@@ -40,6 +41,7 @@ def publish(
         reference: the network that costs are relative to.
         mixed: whether columns may differ in what they share; see `table.build`.
         repetition: whether entries show where a repetition will fall; see `table.build`.
+        statistics: whether the comparisons with the network of reference are printed, too; they are always written.
         html: whether the report is also one page, `index.html`.
         command: what made the report, which its page shows.
 
@@ -60,6 +62,9 @@ def publish(
     else:
         folder, names, table, broken = kept
     print_table(table, Console())
+    if statistics:
+        file = folder / "statistics.md"
+        print(f"\n{file.read_text()}" if file.name in names else "\na comparison needs two networks, and there is one")
     for sentence in broken:
         print(f"left out: {plain(sentence)}", file=sys.stderr)
     print(f"\n{'written to' if kept is None else 'unchanged in'} {plain(folder)}: {', '.join(names)}")

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gru_lab.errors import UserError
-from gru_lab.reports import markdown, pages, render
+from gru_lab.reports import comparison_tables, latex, markdown, pages, render
+from gru_lab.reports.comparisons import compare
 from gru_lab.reports.curves import curves
 from gru_lab.reports.document import Code
 from gru_lab.reports.gradient_flow import gradient_flow
@@ -53,7 +54,8 @@ def make(
     """
     records = whole(records)
     table = comparison.table(records, reference, mixed=mixed, repetition=repetition)
-    words, page = render.shown(table), comparison.comparison(table, pages.Material(records))
+    words, compared = render.shown(table), compare(table)
+    page = comparison.comparison(table, pages.Material(records), compared)
     files = page.files()
     if html:
         files["index.html"] = replace(page, blocks=[Code(command), *page.blocks]).write("html").encode()
@@ -61,6 +63,9 @@ def make(
         "table.md": markdown.markdown(render.blocks(words)).encode(),
         "table.tex": paper(table).encode(),
     }
+    if compared is not None:
+        tables = comparison_tables.tables(compared)
+        files |= {"statistics.md": markdown.markdown(tables).encode(), "statistics.tex": latex.latex(tables).encode()}
     return Report(table, files, records.broken)
 
 

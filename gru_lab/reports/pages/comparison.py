@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from gru_lab.errors import UserError
-from gru_lab.reports import render
+from gru_lab.reports import comparison_tables, render
+from gru_lab.reports.comparisons import Comparisons, compare
 from gru_lab.reports.curves import learning_curves
 from gru_lab.reports.document import Block, Code, Document, Figure, Heading, Text
 from gru_lab.reports.gradient_flow import gradient_flow_figure
@@ -34,7 +35,8 @@ class Comparison(Page):
 
     def make(self, material: Material) -> Document:
         """See `Page.make`."""
-        return comparison(table(material.found, self.reference, mixed=self.mixed), material)
+        made = table(material.found, self.reference, mixed=self.mixed)
+        return comparison(made, material, compare(made))
 
 
 def table(records: Found, reference: str | None, *, mixed: bool = False, repetition: int | None = None) -> Table:
@@ -44,12 +46,14 @@ def table(records: Found, reference: str | None, *, mixed: bool = False, repetit
     return build(records.groups, records.broken, records.repeated, reference, mixed=mixed, repetition=repetition)
 
 
-def comparison(table: Table, material: Material) -> Document:
-    """The page with a table that was made of the same material."""
+def comparison(table: Table, material: Material, compared: Comparisons | None) -> Document:
+    """The page with a table that was made of the same material, and the comparisons of that table."""
     groups = material.found.groups
     placed, colours = layout(groups), palette(group.shared.network for group in groups)
     blocks: list[Block] = [Code(material.command)] if material.command else []
     blocks += render.blocks(render.shown(table))
+    if compared is not None:
+        blocks += comparison_tables.blocks(compared, colours)
     if table.further:
         blocks += [Heading("Further notes"), *map(Text, table.further)]
     taken: list[str] = []
@@ -61,4 +65,5 @@ def comparison(table: Table, material: Material) -> Document:
                 blocks.append(Figure(taken[-1], files, f"{words}: {row}"))
     networks = dict.fromkeys(group.shared.network for group in groups)
     title = f"{len(networks)} network{'s' * (len(networks) > 1)} on {' and '.join(placed.rows)}"
-    return Document(title, blocks, {"table.csv": render.csv(table).encode()})
+    data = {"table.csv": render.csv(table).encode()} | (comparison_tables.csv(compared) if compared else {})
+    return Document(title, blocks, data)
