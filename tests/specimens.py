@@ -1,4 +1,7 @@
-"""Data sets of a few generated examples in the files of the real ones, with the `SHA256SUMS` that says so."""
+"""Data sets of a few generated examples in the files of the real ones, with the `SHA256SUMS` that says so.
+
+Sequences have few different lengths: every length is compiled for.
+"""
 
 import gzip
 import hashlib
@@ -11,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from scipy.io import savemat
+from scipy.io import savemat, wavfile
 
 TRAIN, TEST = 240, 24  # images
 
@@ -84,14 +87,14 @@ def roll(rng, frames):
 
 
 def music(rng):
-    """Rolls of 3 to 12 frames, and in each split one of a single frame."""
+    """Rolls of few lengths, and in each split one of a single frame."""
     files = {}
     for name in ("JSB_Chorales", "Nottingham", "MuseData", "Piano_midi"):
         cells = {}
         for split in ("traindata", "validdata", "testdata"):
             cells[split] = np.empty((1, 25), object)
             for n in range(25):
-                cells[split][0, n] = roll(rng, int(rng.randint(3, 13)) if n else 1)
+                cells[split][0, n] = roll(rng, int(rng.choice([6, 9, 12])) if n else 1)
         packed = io.BytesIO()
         savemat(packed, cells)
         files[f"{name}.mat"] = packed.getvalue()
@@ -114,11 +117,29 @@ def reviews(rng):
     for split, count in (("train", TRAIN), ("test", TEST)):
         lines = []
         for n in range(count):
-            words = [f"word{k}" for k in rng.randint(0, 40, rng.randint(3, 30))]
+            words = [f"word{k}" for k in rng.randint(0, 40, rng.choice([5, 20]))]
             words[len(words) // 2] = ["bad", "good"][n % 2]
             lines.append(json.dumps({"text": " ".join(words), "label": n % 2}))
         files[f"{split}.jsonl.gz"] = gzip.compress("\n".join(lines).encode(), mtime=0)
     return files
+
+
+def recordings(rng):
+    """A tone per digit, 0.2 to 0.4 seconds long."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for digit in range(10):
+            for index in range(15):
+                steps = np.arange(rng.randint(1600, 3200))
+                tone = 8000 * np.sin(2 * np.pi * (200 + 150 * digit) * steps / 8000) + rng.randint(
+                    -500, 500, len(steps)
+                )
+                wave = io.BytesIO()
+                wavfile.write(wave, 8000, tone.astype(np.int16))
+                member = tarfile.TarInfo(f"recordings/{digit}_ann_{index}.wav")
+                member.size = len(wave.getvalue())
+                archive.addfile(member, io.BytesIO(wave.getvalue()))
+    return {"recordings.tar.gz": packed.getvalue()}
 
 
 SETS = {
@@ -128,5 +149,6 @@ SETS = {
     "poly_music": music,
     "tiny_shakespeare": shakespeare,
     "imdb": reviews,
+    "spoken_digit": recordings,
 }
 LOOSE = {"text.txt": text}  # what users bring of their own

@@ -12,6 +12,8 @@ from gru_lab.tasks.music import JsbChorales as JsbChorales
 from gru_lab.tasks.music import MuseData as MuseData
 from gru_lab.tasks.music import Nottingham as Nottingham
 from gru_lab.tasks.music import PianoMidi as PianoMidi
+from gru_lab.tasks.reviews import ImdbReviews as ImdbReviews
+from gru_lab.tasks.speech import SpokenDigit as SpokenDigit
 from gru_lab.tasks.task import Task as Task
 from gru_lab.tasks.task import create as create
 from gru_lab.tasks.task import get as get
