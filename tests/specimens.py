@@ -142,6 +142,12 @@ def recordings(rng):
     return {"recordings.tar.gz": packed.getvalue()}
 
 
+def series(rng):
+    """A season of twelve months under noise."""
+    values = np.sin(np.arange(600) * np.pi / 6) + 0.1 * rng.randn(600)
+    return "month,value\n" + "".join(f"m{n},{value:.6f}\n" for n, value in enumerate(values))
+
+
 SETS = {
     "mnist": digits,
     "fashion_mnist": digits,
@@ -151,4 +157,4 @@ SETS = {
     "imdb": reviews,
     "spoken_digit": recordings,
 }
-LOOSE = {"text.txt": text}  # what users bring of their own
+LOOSE = {"text.txt": text, "series.csv": series}  # what users bring of their own

@@ -4,6 +4,7 @@ from gru_lab.data import Batch as Batch
 from gru_lab.tasks.adding import Adding as Adding
 from gru_lab.tasks.copy import Copy as Copy
 from gru_lab.tasks.digits import Digits as Digits
+from gru_lab.tasks.forecast import Forecast as Forecast
 from gru_lab.tasks.images import PermutedMnist as PermutedMnist
 from gru_lab.tasks.images import SeqCifar10 as SeqCifar10
 from gru_lab.tasks.images import SeqFashion as SeqFashion
