@@ -2,18 +2,32 @@
 
 from gru_lab.data import Batch as Batch
 from gru_lab.tasks.adding import Adding as Adding
+from gru_lab.tasks.associative_recall import AssociativeRecall as AssociativeRecall
 from gru_lab.tasks.copy import Copy as Copy
+from gru_lab.tasks.delayed_xor import DelayedXOR as DelayedXOR
 from gru_lab.tasks.digits import Digits as Digits
+from gru_lab.tasks.dyck import Dyck as Dyck
 from gru_lab.tasks.forecast import Forecast as Forecast
 from gru_lab.tasks.images import PermutedMnist as PermutedMnist
 from gru_lab.tasks.images import SeqCifar10 as SeqCifar10
 from gru_lab.tasks.images import SeqFashion as SeqFashion
 from gru_lab.tasks.images import SeqMnist as SeqMnist
+from gru_lab.tasks.induction_heads import InductionHeads as InductionHeads
+from gru_lab.tasks.latch import Latch as Latch
+from gru_lab.tasks.listops import ListOps as ListOps
+from gru_lab.tasks.lorenz import Lorenz as Lorenz
+from gru_lab.tasks.mackey_glass import MackeyGlass as MackeyGlass
+from gru_lab.tasks.memorization import Memorization as Memorization
+from gru_lab.tasks.multiplication import Multiplication as Multiplication
 from gru_lab.tasks.music import JsbChorales as JsbChorales
 from gru_lab.tasks.music import MuseData as MuseData
 from gru_lab.tasks.music import Nottingham as Nottingham
 from gru_lab.tasks.music import PianoMidi as PianoMidi
+from gru_lab.tasks.parity import Parity as Parity
 from gru_lab.tasks.reviews import ImdbReviews as ImdbReviews
+from gru_lab.tasks.selective_copy import SelectiveCopy as SelectiveCopy
+from gru_lab.tasks.sinusoid import Sinusoid as Sinusoid
+from gru_lab.tasks.sorting import Sorting as Sorting
 from gru_lab.tasks.speech import SpokenDigit as SpokenDigit
 from gru_lab.tasks.task import Task as Task
 from gru_lab.tasks.task import create as create
@@ -24,3 +38,4 @@ from gru_lab.tasks.task import register as register
 from gru_lab.tasks.temporal_order import TemporalOrder as TemporalOrder
 from gru_lab.tasks.text import Text as Text
 from gru_lab.tasks.text import TinyShakespeare as TinyShakespeare
+from gru_lab.tasks.variable_copy import VariableCopy as VariableCopy

@@ -1,14 +1,15 @@
 """The adding problem: remember two numbers among many until the end."""
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from gru_lab.data import Batch
 from gru_lab.schema import Range
-from gru_lab.tasks.task import Task, register
+from gru_lab.tasks.marked import Convention, two_marks
+from gru_lab.tasks.task import LADDER, Task, register
 from gru_lab.typing import Key
 
 
@@ -20,16 +21,23 @@ class Adding(Task):
         numbers  0.7  0.2  0.5  0.9  0.1  0.6
         markers   0    1    0    0    1    0       answer 0.2 + 0.1 = 0.3
 
-    `markers`: one in each half (Arjovsky 2016, Tallec 2018), or at two different places anywhere (Bai 2018).
+    `convention`: one marker in each half (`arjovsky2016`; Tallec 2018 as well), or two anywhere (`bai2018`).
     Inputs (length, 2), target (1,). Always answering 1 has the mean squared error 1/6, the variance of the sum.
     Solved: a mean squared error under 0.01, a root-mean-square error of a tenth.
-    Source: Hochreiter & Schmidhuber 1997, section 5.4, as simplified by Arjovsky et al. 2016, arXiv:1511.06464.
+    Source: Hochreiter & Schmidhuber 1997, section 5.4, as simplified by Arjovsky et al. 2016, arXiv:1511.06464;
+    Bai et al. 2018, arXiv:1803.01271.
+
+    >>> batch = jax.device_get(Adding(length=4).sample(jax.random.key(0), 1))
+    >>> print(batch.inputs[0].T.round(2), batch.targets[0].round(2))
+    [[0.84 0.18 0.23 0.12]
+     [1.   0.   0.   1.  ]] [0.96]
     """
 
     answer: ClassVar = "real"
+    ladder: ClassVar = LADDER
 
     length: Annotated[int, Range(2)] = 100
-    markers: Literal["halves", "anywhere"] = "halves"
+    convention: Convention = "arjovsky2016"
 
     @property
     def inputs(self) -> int:
@@ -47,6 +55,11 @@ class Adding(Task):
         return 1 / 6
 
     @property
+    def ceiling(self) -> float:
+        """No error."""
+        return 0.0
+
+    @property
     def threshold(self) -> float:
         """A mean squared error of 0.01."""
         return 0.01
@@ -55,13 +68,6 @@ class Adding(Task):
         """Fresh sequences."""
         k_number, k_first, k_second = jax.random.split(key, 3)
         numbers_BT = jax.random.uniform(k_number, (batch, self.length))
-        if self.markers == "halves":
-            first_B = jax.random.randint(k_first, (batch,), 0, self.length // 2)
-            second_B = jax.random.randint(k_second, (batch,), self.length // 2, self.length)
-        else:
-            first_B = jax.random.randint(k_first, (batch,), 0, self.length)
-            second_B = (first_B + jax.random.randint(k_second, (batch,), 1, self.length)) % self.length
-        steps = jnp.arange(self.length)[None]
-        markers_BT = ((steps == first_B[:, None]) | (steps == second_B[:, None])).astype(numbers_BT.dtype)
+        markers_BT = two_marks(k_first, k_second, batch, self.length, self.convention).astype(numbers_BT.dtype)
         targets_B1 = jnp.sum(numbers_BT * markers_BT, axis=1, keepdims=True)
         return Batch(jnp.stack([numbers_BT, markers_BT], axis=-1), targets_B1)

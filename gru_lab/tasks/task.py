@@ -1,5 +1,7 @@
-"""The contract of a task: what is asked of a network, and the score of the best answer without memory."""
+"""The contract of a task: what is asked of a network, and the scores of the best answers without and with memory."""
 
+import dataclasses
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -12,6 +14,7 @@ from gru_lab.schema import Registry, Schema, UserError, listed
 from gru_lab.typing import Array, Key
 
 ANSWERS = ("class", "real", "labels")
+LADDER = (10, 20, 40, 80, 160, 320)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,8 @@ class Task(Schema):
 
     A task whose metric is not a sum over answers is `scored`: `predictions` says what is kept of the network's outputs,
     `score` judges those of a whole set on the host.
+
+    A task whose sequences can be made longer has a field `length`, and in `ladder` its values from easy to hard.
     """
 
     group: ClassVar[str] = "task"
@@ -37,6 +42,7 @@ class Task(Schema):
     readout: ClassVar[Literal["last", "every"]] = "last"
     answer: ClassVar[Literal["class", "real", "labels"]]
     scored: ClassVar[bool] = False
+    ladder: ClassVar[tuple[int, ...]] = ()
 
     def __post_init__(self) -> None:
         """Check the fields, and that the class says all that a task must."""
@@ -70,13 +76,46 @@ class Task(Schema):
 
     @property
     def floor(self) -> float | None:
-        """The value of `metric` for the best answer that remembers nothing; None if it is not known."""
+        """The value of `metric` for the best answer that knows the step and the input of now; None if it is not known.
+
+        What has passed is forgotten, but for the place in the sequence: a question is told from a pause.
+        """
         return None
+
+    @property
+    def ceiling(self) -> float | None:
+        """The value of `metric` for the best answer that forgets nothing; None if it is not known."""
+        return None
+
+    @property
+    def distinct(self) -> float:
+        """About how many input sequences `sample` draws from, equally likely; infinity where they hold reals."""
+        return math.inf
 
     @property
     def threshold(self) -> float | None:
         """The value of `metric` from which the task counts as solved; None if nothing does."""
         return None
+
+    def longer(self, factor: int) -> "Task":
+        """The same task with sequences that are longer by a factor, for the same network.
+
+        Raises:
+            UserError: if the task has no length.
+        """
+        if not self.ladder:
+            raise UserError(f"task {type(self).__name__} has no length, so that it cannot be made longer")
+        length: int = self.length  # pyright: ignore[reportAttributeAccessIssue]
+        return dataclasses.replace(self, length=factor * length)
+
+    def repeated(self, drawn: int) -> float:
+        """The expected share of fresh sequences that are among so many drawn before.
+
+        >>> from gru_lab import tasks
+        >>> tasks.create("copy", items=4, alphabet=4).repeated(256)  # 256 sequences in all: 1 - (255 / 256) ** 256
+        0.632...
+        """
+        return -math.expm1(drawn * math.log1p(-1 / self.distinct)) if self.distinct > 1 else 1.0
 
     def sample(self, key: Key, batch: int) -> Batch:
         """Fresh sequences, of a sampled task; jittable."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gru_lab.data import Batch
 from gru_lab.schema import Range
-from gru_lab.tasks.task import Task, register
+from gru_lab.tasks.task import LADDER, Task, register
 from gru_lab.typing import Key
 
 
@@ -23,11 +23,16 @@ class TemporalOrder(Task):
     110 symbols and the relevant ones stand at 10-20 and 50-60 (6a), or at 10-20, 33-43 and 66-76 (6b); other
     lengths scale these places. Guessing is right once in 4 (6a) or 8 (6b) times. Solved: 99% right.
     Source: Hochreiter & Schmidhuber 1997, Neural Computation 9(8), section 5.6, experiments 6a and 6b.
+
+    >>> batch = TemporalOrder(length=10).sample(jax.random.key(1), 1)
+    >>> "".join("EBXYabcd"[symbol] for symbol in batch.inputs[0].tolist()), batch.targets.tolist()
+    ('EdYacXcbdBE', [2])
     """
 
     answer: ClassVar = "class"
     metric: ClassVar = "accuracy"
     better: ClassVar = "higher"
+    ladder: ClassVar = LADDER
 
     length: Annotated[int, Range(10)] = 100
     relevant: Literal[2, 3] = 2
@@ -53,6 +58,11 @@ class TemporalOrder(Task):
     def floor(self) -> float:
         """The accuracy of guessing."""
         return 1 / self.outputs
+
+    @property
+    def ceiling(self) -> float:
+        """All right."""
+        return 1.0
 
     @property
     def threshold(self) -> float:

@@ -9,14 +9,14 @@ import pytest
 from gru_lab import UserError, tasks
 
 
-@pytest.mark.parametrize("markers", ["halves", "anywhere"])
-def test_adding_targets_are_the_marked_sums(markers):
-    task = tasks.create("adding", length=9, markers=markers)
+@pytest.mark.parametrize("convention", ["arjovsky2016", "bai2018"])
+def test_adding_targets_are_the_marked_sums(convention):
+    task = tasks.create("adding", length=9, convention=convention)
     batch = task.sample(jax.random.key(0), 500)
     numbers, marks = np.asarray(batch.inputs[..., 0]), np.asarray(batch.inputs[..., 1])
     places = [np.flatnonzero(row) for row in marks]
     assert all(len(place) == 2 for place in places)
-    if markers == "halves":
+    if convention == "arjovsky2016":
         assert all(first < 4 <= second for first, second in places)
     sums = [row[place].sum() for row, place in zip(numbers, places, strict=True)]
     np.testing.assert_allclose(batch.targets[:, 0], sums, rtol=1e-6)

@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from gru_lab import tasks
-from gru_lab.data import Batch, add, at_end, in_chunks, over_chunks, sequences
+from gru_lab import UserError, tasks
+from gru_lab.data import Batch, Sampled, add, at_end, in_chunks, over_chunks, sequences
 
 ALL = tasks.names()
 
@@ -79,6 +79,10 @@ def test_validation_and_test_sets_are_fixed_and_apart(name):
 @pytest.mark.parametrize("name", ALL)
 def test_the_floor_is_not_solved_and_the_threshold_is(name):
     task = tasks.create(name)
+    ceiling = task.ceiling
+    if ceiling is not None:
+        assert task.floor is None or (ceiling < task.floor if task.better == "lower" else ceiling > task.floor)
+        assert task.threshold is None or task.solved(ceiling)
     if task.threshold is None:
         assert not task.solved(0.0) and not task.solved(1.0)
     else:
@@ -103,12 +107,12 @@ def test_padded_chunked_weighted_evaluation_is_that_of_each_sequence_alone(name)
         return leaf[n : n + 1, : lengths[n]] if per_step else leaf[n : n + 1]
 
     every = task.readout == "every"
+    measured = jax.jit(lambda sequence: task.measure(answers(task, sequence), sequence))
     alone = []
     for n in np.flatnonzero(counted):
         inputs = jax.tree.map(lambda leaf, n=n: cut(leaf, n), batch.inputs)
         weights = None if batch.weights is None else cut(batch.weights, n, batch.weights.ndim == 2)
-        sequence = Batch(inputs, cut(batch.targets, n, every), weights=weights)
-        sums = task.measure(answers(task, sequence), sequence)
+        sums = measured(Batch(inputs, cut(batch.targets, n, every), weights=weights))
         alone.append(jax.tree.map(lambda leaf, n=n: leaf * counted[n], sums))
     expected = add(*alone)
 
@@ -126,3 +130,21 @@ def test_padded_chunked_weighted_evaluation_is_that_of_each_sequence_alone(name)
     chunks = in_chunks(padded, 3, task.weights(padded))
     found = jax.jit(lambda chunks: over_chunks(lambda part: task.measure(answers(task, part), part), chunks))(chunks)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), found, expected)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_ladder_leads_to_longer_sequences_for_the_same_network(name):
+    task = tasks.create(name)
+    if not task.ladder:
+        with pytest.raises(UserError, match="has no length"):
+            task.longer(2)
+        return
+    assert list(task.ladder) == sorted(set(task.ladder))
+    longer = task.longer(2)
+    assert longer.length == 2 * task.length and type(longer) is type(task)
+    for name in ("inputs", "symbols", "outputs", "readout"):
+        assert getattr(longer, name) == getattr(task, name)
+    if isinstance(task.source(), Sampled):
+        steps = [jax.eval_shape(lambda key, t=t: t.sample(key, 2), jax.random.key(0)).inputs.shape[1]
+                 for t in (task, longer)]  # fmt: skip
+        assert steps[1] > steps[0] and steps[1] - steps[0] >= task.length

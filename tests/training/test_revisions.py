@@ -65,7 +65,10 @@ def cell_step(cell):
 
 def task_step(task):
     source = task.source()
-    batch = source.draw(source.arrays(), jax.random.key(0), 3)
+    if source.streamed:
+        batch = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), source.take(0, 0, 1, 3))
+    else:
+        batch = source.draw(source.arrays(), jax.random.key(0), 3)
     shape = (*batch.targets.shape[: 2 if task.readout == "every" else 1], task.outputs)
     outputs = jnp.sin(jnp.arange(np.prod(shape) * 1.0)).reshape(shape)
     measured = {name: each.mean for name, each in task.measure(outputs, batch).items()}

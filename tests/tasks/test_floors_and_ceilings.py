@@ -1,0 +1,243 @@
+"""Floors and ceilings of sampled tasks, by large samples: the best guess without memory, and an oracle with memory.
+
+An oracle is written here for every task, from its paper: it sees one sequence up to a step, and answers at that step.
+"""
+
+import itertools
+import math
+from functools import lru_cache
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gru_lab import tasks
+from gru_lab.data import Sampled
+
+# Small instances, on which the best guess can be counted; each convention is one.
+SMALL = {
+    "adding": [{"length": 8}, {"length": 8, "convention": "bai2018"}],
+    "associative_recall": [{"length": 8, "pairs": 2, "vocabulary": 8, "filler": "blank"}, {"length": 16, "pairs": 3}],
+    "copy": [{"length": 3, "items": 2, "alphabet": 3}, {"length": 3, "items": 2, "convention": "bai2018"}],
+    "delayed_xor": [{"length": 6}, {"length": 6, "convention": "bai2018"}],
+    "dyck": [
+        {"length": 7, "depth": 3},
+        {"length": 6, "kinds": 3, "convention": "well_formed"},
+        {"length": 6, "kinds": 1},
+    ],
+    "induction_heads": [{"length": 6, "alphabet": 3}, {"length": 6, "alphabet": 3, "convention": "olsson2022"}],
+    "latch": [{"length": 10}, {"length": 6, "informative": 1, "convention": "hochreiter1997_3b"}],
+    "lorenz": [{"length": 40}],
+    "mackey_glass": [{"length": 60}, {"length": 60, "delay": 30}],
+    "memorization": [{"length": 3, "bits": 5}, {"length": 2, "bits": 20}],
+    "multiplication": [{"length": 8}, {"length": 8, "convention": "bai2018"}],
+    "parity": [{"length": 5}],
+    "selective_copy": [
+        {"length": 5, "items": 2, "alphabet": 3},
+        {"length": 5, "items": 2, "alphabet": 3, "convention": "jing2019"},
+    ],
+    "sinusoid": [{"length": 6}],
+    "sorting": [{"length": 4, "alphabet": 3}],
+    "temporal_order": [{"length": 10}, {"length": 12, "relevant": 3}],
+    "variable_copy": [{"length": 4, "items": 2, "alphabet": 3}],
+}
+CASES = [(name, fields) for name in SMALL for fields in SMALL[name]]
+IDS = [f"{name}-{'-'.join(map(str, fields.values()))}" for name, fields in CASES]
+MANY, FEW = 40_000, 200
+CERTAIN = 60.0  # a logit
+
+
+def test_every_sampled_task_is_here():
+    sampled = {name for name in tasks.names() if isinstance(tasks.create(name).source(), Sampled)}
+    assert sampled == set(SMALL) == set(ORACLES), "a sampled task needs small instances and an oracle in this file"
+
+
+@lru_cache
+def large(case):
+    """A task and a large sample of it, in NumPy."""
+    name, fields = CASES[case]
+    task = tasks.create(name, **fields)
+    batch = jax.jit(task.sample, static_argnums=1)(jax.random.key(11), MANY)
+    return task, jax.tree.map(np.asarray, batch)
+
+
+def places(task, batch):
+    """For every step what is known without memory: the step, or how far it is from the question; and a symbol."""
+    inputs = batch.inputs
+    steps = np.broadcast_to(np.arange(inputs.shape[1]), inputs.shape[:2])
+    if type(task).__name__ == "VariableCopy":
+        steps = steps - np.argmax(inputs == task.alphabet + 1, axis=1)[:, None]
+    return steps, inputs if task.symbols else np.zeros(inputs.shape[:2], int)
+
+
+def best_guess(task, batch):
+    """The metric of the best answer without memory: counted on one half, judged on the other."""
+    steps, now = places(task, batch)
+    targets, weights = batch.targets, np.asarray(task.weights(batch))
+    half = len(targets) // 2
+    if task.answer == "real" and task.readout == "last":
+        return np.mean((targets[half:] - targets[:half].mean(axis=0)) ** 2)
+    if task.answer == "real":
+        x, y = (np.asarray(part, float)[..., 0].ravel()[weights.ravel() > 0] for part in (batch.inputs, targets))
+        middle = len(x) // 2
+        fit = np.polynomial.Polynomial.fit(x[:middle], y[:middle], 13)
+        return np.mean((fit(x[middle:]) - y[middle:]) ** 2)
+    if task.readout == "last":
+        steps, now = np.zeros((2, len(targets), 1), int)
+        targets, weights = targets[:, None], weights[:, None]
+    _, keys = np.unique(np.stack([steps, now]).reshape(2, -1), axis=1, return_inverse=True)
+    keys = keys.reshape(targets.shape)
+    counts = np.zeros((keys.max() + 1, task.outputs))
+    np.add.at(counts, (keys[:half], targets[:half]), weights[:half])
+    if task.metric == "accuracy":
+        right = counts.argmax(axis=1)[keys[half:]] == targets[half:]
+        return np.average(right, weights=weights[half:])
+    share = (counts + 1e-9) / (counts + 1e-9).sum(axis=1, keepdims=True)
+    return np.average(-np.log(share[keys[half:], targets[half:]]), weights=weights[half:])
+
+
+@pytest.mark.parametrize("case", range(len(CASES)), ids=IDS)
+def test_the_floor_is_what_the_best_guess_without_memory_reaches(case):
+    task, batch = large(case)
+    guess = best_guess(task, batch)
+    spread = 0.02 * task.floor if task.metric == "loss" else 4 * math.sqrt(task.floor * (1 - task.floor) / MANY * 2)
+    if type(task).__name__ == "TemporalOrder":
+        spread *= 1.5
+    assert abs(guess - task.floor) < spread, f"{guess} is not {task.floor}"
+
+
+# The oracles: (task, inputs of one sequence up to a step) -> class, probabilities of the classes, or a number.
+
+
+def marked(task, past):
+    return past[past[:, 1] > 0.5, 0]
+
+
+def repeat(start):
+    """The answer of a task that asks for items again; `start(task, past)` gives items and the place of the first."""
+
+    def answer(task, past):
+        items, first, blank = start(task, past)
+        n = len(past) - 1 - first
+        return items[n] if first is not None and 0 <= n < len(items) else blank
+
+    return answer
+
+
+def copied(task, past):
+    symbols = past if task.symbols else past[:, 0].astype(int)
+    asked = np.flatnonzero(symbols == task.alphabet + 1)
+    return symbols[: task.items], asked[0] + 1 if len(asked) else math.inf, 0
+
+
+def memorized(task, past):
+    asked = np.flatnonzero(past == task.alphabet + 1)
+    return past[: task.items], asked[0] + 1 if len(asked) else math.inf, task.alphabet
+
+
+def selected(task, past):
+    asked = np.flatnonzero(past == task.alphabet + 1)
+    first = (asked[0] + (task.convention == "jing2019")) if len(asked) else math.inf
+    return past[(past > 0) & (past <= task.alphabet)], first, 0
+
+
+def ordered(task, past):
+    return sorted(past[: task.length]), task.length, 0
+
+
+def bracketed(task, past):
+    stack = []
+    for symbol in past:
+        if symbol < task.kinds:
+            stack.append(symbol)
+        elif not stack or stack.pop() != symbol - task.kinds:
+            return 0 if task.convention == "well_formed" else np.full(task.outputs, 1 / task.outputs)
+    if task.convention == "well_formed":
+        return int(not stack)
+    opens = 1.0 if not stack else 0.0 if len(stack) == task.depth else 0.5
+    chances = np.zeros(task.outputs)
+    chances[: task.kinds] = opens / task.kinds
+    if stack:
+        chances[task.kinds + stack[-1]] = 1 - opens
+    return chances
+
+
+def recalled(task, past):
+    pairs = dict(past[: 2 * task.pairs].reshape(-1, 2))
+    return pairs.get(past[-1], 0)
+
+
+def induced(task, past):
+    if task.convention == "olsson2022":
+        return past[len(past) - task.length // 2]
+    before = np.flatnonzero(past[:-1] == past[-1])
+    return past[before[-1] + 1] if len(before) else 0
+
+
+def order(task, past):
+    relevant = [symbol - task.X for symbol in past if symbol in (task.X, task.Y)]
+    return int("".join(map(str, relevant)), 2)
+
+
+def continued(task, past):
+    """The sinusoid through the last three values, step by step."""
+    x = past[:, 0].astype(float)
+    cosines = x[1:-1] @ (x[:-2] + x[2:]) / (2 * x[1:-1] @ x[1:-1])
+    a, b = x[-2], x[-1]
+    for _ in range(task.horizon):
+        a, b = b, 2 * cosines * b - a
+    return b
+
+
+ORACLES = {
+    "adding": lambda task, past: marked(task, past).sum(),
+    "associative_recall": recalled,
+    "copy": repeat(copied),
+    "delayed_xor": lambda task, past: int(marked(task, past).prod() < 0),
+    "dyck": bracketed,
+    "induction_heads": induced,
+    "latch": lambda task, past: int(past[: task.informative].sum() > 0),
+    "lorenz": None,  # see below
+    "mackey_glass": None,
+    "memorization": repeat(memorized),
+    "multiplication": lambda task, past: marked(task, past).prod(),
+    "parity": lambda task, past: int(past.sum() % 2),
+    "selective_copy": repeat(selected),
+    "sinusoid": continued,
+    "sorting": repeat(ordered),
+    "temporal_order": order,
+    "variable_copy": repeat(copied),
+}
+WRITTEN = [case for case, (name, _) in enumerate(CASES) if ORACLES[name]]
+
+
+def judged(task, oracle, batch, inputs):
+    """The metric of an oracle that is fed some inputs, on the targets of a batch; where nothing counts it is silent."""
+    weights = np.asarray(task.weights(batch))
+    outputs = np.zeros((*batch.targets.shape[: weights.ndim], task.outputs))
+    for place in itertools.product(*map(range, weights.shape)):
+        if not weights[place]:
+            continue
+        length = batch.inputs.shape[1] if batch.lengths is None else batch.lengths[place[0]]
+        answer = oracle(task, inputs[place[0], : length if len(place) == 1 else place[1] + 1])
+        if task.answer == "real":
+            outputs[place] = answer
+        elif np.ndim(answer):
+            outputs[place] = np.log(np.maximum(answer, math.exp(-CERTAIN)))
+        else:
+            outputs[place][int(answer)] = CERTAIN
+    return float(task.measure(jnp.asarray(outputs, jnp.float32), batch)[task.metric].mean)
+
+
+@pytest.mark.parametrize("case", WRITTEN, ids=[IDS[case] for case in WRITTEN])
+def test_an_oracle_of_the_past_reaches_the_ceiling_and_one_of_another_past_only_the_floor(case):
+    task, batch = large(case)
+    few = jax.tree.map(lambda leaf: jnp.asarray(leaf[:FEW]), batch)
+    oracle = ORACLES[CASES[case][0]]
+    spread = 1e-3 if task.ceiling in (0.0, 1.0) else 0.05
+    assert abs(judged(task, oracle, few, batch.inputs[:FEW]) - task.ceiling) < spread
+    other = judged(task, oracle, few, np.roll(batch.inputs[:FEW], 1, axis=0))
+    allowed = 0.15 if task.metric == "accuracy" else 0.15 * task.floor
+    better = other - task.floor if task.better == "higher" else task.floor - other
+    assert better < allowed, f"{other} is better than the best guess, {task.floor}: something leaks"
