@@ -232,6 +232,12 @@ class Experiment(Schema):
         seeds = range(population.first_seed, population.first_seed + population.seeds)
         return [Member(seed=seed, hyper=hyper, role=population.role) for hyper in hypers for seed in seeds]
 
+    @property
+    def repeated(self) -> float:
+        """The expected share of a sampled task's held-out sequences that training draws, too; 0 for data."""
+        sampled = type(self.task).sample is not Task.sample
+        return self.task.repeated(self.training.updates * self.training.batch) if sampled else 0.0
+
     @cached_property
     def config(self) -> dict[str, Any]:
         """The experiment as plain values, without what differs between its members."""

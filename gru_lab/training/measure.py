@@ -122,7 +122,7 @@ def measure_members(
         initial = begin(program, members)
         params = {"initial": (np.zeros(len(members), int), initial.params)}
         if run is not None:
-            params["trained"] = _best(experiment, program, folders, initial)
+            params["trained"] = best_parameters(experiment, program, folders, initial)
         batch = first_sequences(program, experiment, max(each.sequences for each in missing.values()))
         for name, each in missing.items():
             of_member = measurement(experiment, program, each)
@@ -172,7 +172,9 @@ def _read(folders: Sequence[MemberFolder], asked: Asked) -> dict[str, dict[str, 
     return measured
 
 
-def _best(experiment: Experiment, program: Program, folders: Sequence[MemberFolder], like: Any) -> tuple[Any, Any]:
+def best_parameters(
+    experiment: Experiment, program: Program, folders: Sequence[MemberFolder], like: Any
+) -> tuple[Any, Any]:
     """The updates and the parameters with the best validation result of every member."""
     shape = jax.tree.map(lambda leaf: leaf[0], like)
     states = []

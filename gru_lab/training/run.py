@@ -26,6 +26,8 @@ from gru_lab.training.protocols import Selection, Trial
 from gru_lab.training.train import make_program
 from gru_lab.training.work import Work
 
+TOLD = 0.01  # the share of held-out sequences in training from which a person is told
+
 
 @dataclass(frozen=True)
 class Run:
@@ -172,6 +174,9 @@ class _Training:
                     self.say(f"{folder.path.name}: the old results are in {aside}")
         kept = {member.name for member in members if _finished(experiment, folder, member, self.say)}
         missing = [member for member in members if member.name not in kept]
+        if any(member.role == "report" for member in missing) and (share := experiment.repeated) > TOLD:
+            known = f"the task has about {experiment.task.distinct:,.0f} sequences"
+            self.say(f"{folder.path.name}: {known}, so that {share:.0%} of those held out are drawn in training, too")
         works = [
             Work(experiment, self.sweep, folder, tuple(group), layout, selection, self.programs.setdefault(layout, {}))
             for group, layout in _planned(experiment, folder, missing)

@@ -9,6 +9,7 @@ from gru_lab.training.callbacks.callback import names as names
 from gru_lab.training.callbacks.callback import register as register
 from gru_lab.training.callbacks.checkpoint import Checkpoint as Checkpoint
 from gru_lab.training.callbacks.diagnostics import Diagnostics as Diagnostics
+from gru_lab.training.callbacks.generalisation import Generalisation as Generalisation
 from gru_lab.training.callbacks.gradient_flow import GradientFlow as GradientFlow
 from gru_lab.training.callbacks.metrics import Metrics as Metrics
 from gru_lab.training.callbacks.progress import Progress as Progress
