@@ -8,6 +8,16 @@ class UserError(ValueError):
     """A mistake of the user's, told in one sentence; the command line prints it and exits with status 2."""
 
 
+def in_one_line(error: BaseException) -> str:
+    """An error as a person reads it in a list; what is the user's to mend goes without the name of its class.
+
+    >>> in_one_line(KeyError("x")), in_one_line(UserError("cell is missing"))
+    ("KeyError: 'x'", 'cell is missing')
+    """
+    said = " ".join(str(error).split())
+    return said if isinstance(error, UserError) else f"{type(error).__name__}: {said}"
+
+
 def nearest(name: object, allowed: Iterable[str]) -> str:
     """`Did you mean 'x'?`, or nothing if no allowed name is near.
 

@@ -1,8 +1,25 @@
 """Files that are whole or not there."""
 
+import errno
 import os
 import tempfile
 from pathlib import Path
+
+from gru_lab.errors import UserError
+
+
+class DiskFull(UserError):
+    """There is no room left for what is to be kept; whatever was written before is whole."""
+
+
+def disk_full(error: BaseException, path: Path) -> DiskFull | None:
+    """The sentence for an error that says that a disk, or a user's share of it, is full; None for any other error."""
+    cause: BaseException | None = error
+    while cause is not None and not (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)):
+        cause = cause.__cause__
+    if cause is None:
+        return None
+    return DiskFull(f"the disk of {path} is full: make room; nothing is lost, and the same command goes on from here")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -12,6 +12,7 @@ Every file is whole or not there, but for the last line of the two logs; a membe
 logs still hold what they held when it was taken, else it begins again.
 """
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ import jax
 import numpy as np
 import yaml
 
-from gru_lab.errors import UserError
+from gru_lab.errors import UserError, in_one_line
 from gru_lab.runs.arrays import load_arrays, save_arrays
 from gru_lab.runs.files import write_atomically
 from gru_lab.runs.log import Line, Log, Mark, read_lines
@@ -51,7 +52,7 @@ class RunFolder:
             elif file.read_bytes() != text.encode():
                 raise UserError(f"{path} already holds a run of another configuration: nothing was overwritten")
         except OSError as error:
-            raise UserError(f"the run folder {path} cannot be written: {error.strerror}") from None
+            raise UserError(f"the run folder {path} cannot be written: {error.strerror}") from error
         return cls(path)
 
     @property
@@ -80,20 +81,21 @@ class RunFolder:
 
     @property
     def failure(self) -> str | None:
-        """The error that ended the last attempt; None if there was none."""
+        """The error that ended the last attempt, in one line; None if there was none."""
         try:
-            return (self.path / "failure.txt").read_text().strip()
+            return (self.path / "failure.txt").read_text().strip().partition("\n")[0]
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
             return str(error)
 
-    def note_failure(self, error: str | None) -> None:
-        """Write down the error that ended an attempt; None when it is over."""
+    def note_failure(self, error: BaseException | None) -> None:
+        """Write down the error that ended an attempt, in one line and where it came from; None when it is over."""
         if error is None:
             (self.path / "failure.txt").unlink(missing_ok=True)
         else:
-            write_atomically(self.path / "failure.txt", error + "\n")
+            trace = "".join(traceback.format_exception(error))
+            write_atomically(self.path / "failure.txt", f"{in_one_line(error)}\n\n{trace}")
 
 
 class Moments(NamedTuple):
@@ -192,7 +194,7 @@ class MemberFolder:
             try:
                 self.measured(path.stem)
             except UserError as error:
-                sentences.append(f"measured again, because {error}; what was there is in {_aside(path)}")
+                sentences.append(f"measured again, because {error}; what was there is in {move_aside(path)}")
         return sentences
 
     def logs(self) -> dict[str, Log]:
@@ -232,10 +234,10 @@ class MemberFolder:
 
     def move_aside(self) -> Path | None:
         """Rename the folder, so that the member can be trained anew; nothing is ever overwritten."""
-        return _aside(self.path) if self.path.exists() else None
+        return move_aside(self.path) if self.path.exists() else None
 
 
-def _aside(path: Path) -> Path:
+def move_aside(path: Path) -> Path:
     """Rename a file or folder to a name that is free."""
     number = 1
     while (aside := path.with_name(f"old-{number}-{path.name}")).exists():

@@ -15,8 +15,8 @@ from gru_lab.errors import UserError, listed
 from gru_lab.models import Network
 from gru_lab.runs import Group, Member, MemberFolder, Record, RunFolder, grouped
 from gru_lab.runs.arrays import load_arrays
-from gru_lab.runs.claim import claim
-from gru_lab.runs.files import write_atomically
+from gru_lab.runs.claim import Busy, Claim, claim
+from gru_lab.runs.files import disk_full, write_atomically
 from gru_lab.runs.record import checksum
 from gru_lab.training import callbacks as family
 from gru_lab.training.callbacks import Callback, Listener
@@ -67,22 +67,25 @@ def run(
     callbacks: Sequence[Callback] = (),
     *,
     force: bool = False,
+    wait: bool = True,
     say: Callable[[str], None] = print,
 ) -> Run:
     """Train the members of an experiment, and return their records, which are also in `sweep/<experiment.name>/`.
 
     Where the protocol chooses hyper-parameters, the members that choose train first. A member that has finished is not
-    trained again: its record is read. One that was interrupted goes on from its last checkpoint, to the same numbers. A
-    process that finds another one at work on the run waits for it.
+    trained again: its record is read. One that was interrupted goes on from its last checkpoint, to the same numbers.
 
     Args:
         experiment: what is trained.
         sweep: the folder of the run's folder.
         callbacks: what watches the training, beside those that are part of every run.
         force: train anew what has finished; the old results are moved aside.
+        wait: for another process that is at work on the run.
         say: is told, in a sentence, what a person should know.
 
     Raises:
+        Busy: if another process is at work on the run and is not waited for, or took it over from this one.
+        DiskFull: if there is no room for the results.
         UserError: if the folder cannot be written or holds a run of another identity, or where a callback cannot watch
             this experiment.
     """
@@ -90,15 +93,18 @@ def run(
     for each in watching:
         each.check_experiment(experiment)
     folder = RunFolder.open(Path(sweep) / experiment.name, experiment.card)
-    training = _Training(experiment, Path(sweep).name, folder, watching, force, say)
-    with claim(folder.path / "claim.lock", lambda owner: say(f"{folder.path.name}: waiting for {owner}")):
+    waiting = (lambda owner: say(f"{folder.path.name}: waiting for {owner}")) if wait else lambda owner: None
+    with claim(folder.path / "claim.lock", waiting, patience=None if wait else 0) as held:
+        training = _Training(experiment, Path(sweep).name, folder, watching, held, force, say)
         try:
             selection = training.select()
             records = training.train(experiment.members(selection.hyper), selection)
-        except UserError:
+        except Busy:
             raise
         except Exception as error:
-            folder.note_failure(f"{type(error).__name__}: {error}")
+            if full := disk_full(error, folder.path):
+                raise full from error
+            folder.note_failure(error)
             raise
         folder.note_failure(None)
     return Run(folder.path, records, tuple(training.trained), selection)
@@ -112,6 +118,7 @@ class _Training:
     sweep: str
     folder: RunFolder
     callbacks: Sequence[Callback]
+    held: Claim
     force: bool
     say: Callable[[str], None]
     trained: list[Member] = field(default_factory=list)
@@ -136,7 +143,7 @@ class _Training:
         experiment, protocol = self.experiment, self.experiment.protocol
         going = {member.setting for member in members}
         with ExitStack() as open_ones:
-            sessions = [open_ones.enter_context(_begun(work, self.callbacks)) for work in works]
+            sessions = [open_ones.enter_context(_begun(work, self.callbacks, self.held)) for work in works]
             for rung in [*protocol.rungs(experiment), experiment.training.updates]:
                 for session in sessions:
                     session.work.train_until(rung, going)
@@ -183,7 +190,7 @@ class _Training:
         ]
         if all(member.role == "report" for member in missing):
             for work in works:
-                with _begun(work, self.callbacks) as session:
+                with _begun(work, self.callbacks, self.held) as session:
                     session.advance()
                     session.finish()
         else:
@@ -274,16 +281,18 @@ def _write_layout(folder: MemberFolder, layout: Layout) -> None:
 
 @dataclass(frozen=True)
 class _Session:
-    """A group of members in training, and what watches them."""
+    """A group of members in training, what watches them, and the claim on their run."""
 
     work: Work
     listeners: Sequence[Listener]
     step: Callable[[], None]
+    held: Claim
 
     def advance(self) -> None:
-        """Train the members up to where they stop."""
+        """Train the members up to where they stop, as long as the claim on them holds."""
         while not self.work.over.all():
             self.step()
+            self.held.check()
             for listener in self.listeners:
                 listener.evaluated()
 
@@ -294,7 +303,7 @@ class _Session:
 
 
 @contextmanager
-def _begun(work: Work, callbacks: Sequence[Callback]) -> Iterator[_Session]:
+def _begun(work: Work, callbacks: Sequence[Callback], held: Claim) -> Iterator[_Session]:
     """A group of members, ready to train; however it ends, every listener is closed."""
     with ExitStack() as closing:
         listeners: list[Listener] = []
@@ -307,7 +316,7 @@ def _begun(work: Work, callbacks: Sequence[Callback]) -> Iterator[_Session]:
         step = work.compile()
         for listener in listeners:
             listener.begin()
-        yield _Session(work, listeners, step)
+        yield _Session(work, listeners, step, held)
 
 
 class Loaded(NamedTuple):
