@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from gru_lab.commandline import one_device_a_core, own_options, program, train
+from gru_lab.commandline import one_device_a_core, own_options, program, train_all
 from gru_lab.composition import compose, numbered
 from gru_lab.exits import leave
 from gru_lab.schema import Schema
@@ -57,10 +57,8 @@ def run(arguments: list[str]) -> None:
     for job in jobs if study.animate else ():
         launch.check_filmed(job)
 
-    entries: list[pages.Entry] = []
-    for job in jobs:
-        trained = None if study.fresh else train(job)
-        entries += launch.entries(job, trained, asked)
+    trained = [None] * len(jobs) if study.fresh else train_all(jobs)
+    entries = [entry for job, run in zip(jobs, trained, strict=True) for entry in launch.entries(job, run, asked)]
     command = shlex.join(["python", "experiments/gradients.py", *arguments])
     page = pages.create("gradients", animate=study.animate)
     document = page.make(pages.Material(subjects=pages.placed(entries), command=command))

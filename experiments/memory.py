@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gru_lab.commandline import one_device_a_core, own_options, program, train
+from gru_lab.commandline import one_device_a_core, own_options, program, train_all
 from gru_lab.composition import compose
 from gru_lab.config import Job
 from gru_lab.exits import leave
@@ -49,26 +49,31 @@ def run(arguments: list[str]) -> None:
     started = time.perf_counter()
     if any(argument.partition("=")[0] == "task.length" for argument in rest):
         raise UserError("task.length is what this program climbs: write lengths=[10,20,40] instead")
-    rungs: list[tuple[Job, ...]] = list(
+    ladders: list[tuple[Job, ...]] = list(
         zip(*(compose("train", [*rest, f"task.length={n}"]) for n in options.lengths), strict=True)
     )
 
     from gru_lab import launch
     from gru_lab.reports import pages, save
     from gru_lab.reports.ladder import solved
-    from gru_lab.runs import Found, Group
+    from gru_lab.runs import Found
+    from gru_lab.training import Run
 
     asked = launch.asked(["memory_capacity"])
-    groups: list[Group] = []
-    entries: list[pages.Entry] = []
-    for jobs in rungs:
-        for job, length in zip(jobs, options.lengths, strict=True):
-            trained = train(replace(job, place=f"length {length}: "))
-            groups += trained.groups
-            if job is jobs[0]:
-                entries += launch.entries(job, trained, asked)
-            if not options.climb and not any(map(solved, trained.groups)):
-                break
+    climbed: list[list[Run]] = [[] for _ in ladders]
+    climbing = [*range(len(ladders))]
+    for rung, length in enumerate(options.lengths):
+        part = f"length {length}: "
+        runs = train_all([replace(ladders[n][rung], place=part) for n in climbing], part)
+        for n, run in zip(climbing, runs, strict=True):
+            climbed[n].append(run)
+        climbing = [n for n in climbing if options.climb or any(map(solved, climbed[n][-1].groups))]
+        if not climbing:
+            break
+    entries = [
+        entry for jobs, runs in zip(ladders, climbed, strict=True) for entry in launch.entries(jobs[0], runs[0], asked)
+    ]
+    groups = [group for runs in climbed for run in runs for group in run.groups]
     command = shlex.join(["python", "experiments/memory.py", *arguments])
     material = pages.Material(Found(tuple(groups)), pages.placed(entries), command)
     page = pages.create("memory").make(material)

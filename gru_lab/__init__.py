@@ -16,7 +16,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gru_lab import cells, convert, data, diagnostics, models, recurrence, reports, runs, tasks, training
+    from gru_lab import cells, convert, data, diagnostics, launchers, models, recurrence, reports, runs, tasks, training
     from gru_lab.errors import UserError
     from gru_lab.recurrence import unroll, unroll_stack
     from gru_lab.training import Experiment, load, run
@@ -29,6 +29,7 @@ __all__ = [
     "convert",
     "data",
     "diagnostics",
+    "launchers",
     "load",
     "models",
     "recurrence",

@@ -18,6 +18,8 @@ from gru_lab.composition import options
 from gru_lab.config import Job, check_known
 from gru_lab.errors import UserError
 from gru_lab.exits import Stopped
+from gru_lab.launchers import launch
+from gru_lab.launchers.launcher import one_device_a_core as one_device_a_core
 from gru_lab.schema import Schema, build
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ Examples
   experiment=compare/adding                   a preset of configs/experiment/
   -m experiment=zoo 'cell=glob(*)'            every cell there is
   debug=quick                                 a few updates, to see that everything works
-  -m hydra/launcher=joblib ...                runs side by side in processes
+  -m hydra/launcher=joblib ...                jobs side by side; hydra/launcher=submitit_slurm: on a cluster
 """
 
 
@@ -107,7 +109,7 @@ def train(job: Job) -> "Run":
 
     keep_compiled()
     shown = () if any(isinstance(each, Progress) for each in job.callbacks) else (Progress(label=job.place),)
-    result = run(job.experiment, job.folder, (*job.callbacks, *shown), force=job.force)
+    result = run(job.experiment, job.folder, (*job.callbacks, *shown), force=job.force, wait=False)
     names = {member.name for member in result.trained}
     for group in result.groups:
         first = group.shared
@@ -128,6 +130,21 @@ def train(job: Job) -> "Run":
     return result
 
 
+def train_all(jobs: Sequence[Job], part: str = "") -> "list[Run]":
+    """Launch `train` for every job, wherever they run, and return their runs; for `part` see `launch`.
+
+    Raises:
+        UserError: for the jobs that failed.
+    """
+    from gru_lab.training import run
+
+    results = launch(jobs, train, part)
+    return [
+        run(job.experiment, job.folder, job.callbacks) if result is None else result
+        for job, result in zip(jobs, results, strict=True)
+    ]
+
+
 def own_options(schema: type[S], arguments: Sequence[str]) -> tuple[S, list[str]]:
     """A program's own settings, `name=value` for every field of a dataclass, and the arguments that are left."""
     import yaml
@@ -146,14 +163,6 @@ def own_options(schema: type[S], arguments: Sequence[str]) -> tuple[S, list[str]
                 check_known(name.lstrip("+~"), names)
             rest.append(argument)
     return build(schema, fields), rest
-
-
-def one_device_a_core() -> None:
-    """Let JAX see every core as a device, so that members train side by side; call it before any array is made."""
-    import jax
-
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jax.config.update("jax_num_cpu_devices", cores or 1)
 
 
 def help_text(doc: str) -> str:

@@ -11,7 +11,10 @@ from typing import Any
 from gru_lab.arguments import HYDRAS, SWEEP, combinations, parsed
 from gru_lab.config import FAMILIES, Job, build_job, check_writable, network, nodes
 from gru_lab.errors import UserError, listed, nearest
+from gru_lab.launchers import launch
+from gru_lab.launchers import names as launchers
 
+LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 SHOWN = {"job": lambda name: name != "hydra", "hydra": lambda name: name == "hydra", "all": lambda name: True}
 
 
@@ -49,12 +52,12 @@ def compose(name: str, arguments: Sequence[str]) -> list[Job]:
 
 
 def run(name: str, action: Callable[[Job], Any], arguments: Sequence[str]) -> None:
-    """Check every job that the arguments ask for, then call `action` for each, or show the configurations (`--cfg`).
+    """Check every job that the arguments ask for, then launch `action` for each, or show the configurations (`--cfg`).
 
-    Where a setting of Hydra's is among them, such as another launcher, Hydra runs the jobs.
+    Where another sweeper of Hydra's is among them, or a setting of its own, Hydra runs the jobs.
 
     Raises:
-        UserError: one sentence for the first mistake.
+        UserError: one sentence for the first mistake, or for the jobs that failed.
     """
     from hydra.core.global_hydra import GlobalHydra
 
@@ -69,15 +72,14 @@ def run(name: str, action: Callable[[Job], Any], arguments: Sequence[str]) -> No
         if shown:
             print("---\n".join(_yaml(config, *shown) for config in composed), end="")
             return
-        choices = composed[0].hydra.runtime.choices
-        ours = all(choices[f"hydra/{part}"] == "basic" for part in ("launcher", "sweeper"))
-        if not ours or any(override.key_or_group.startswith(("hydra.", "hydra/")) for override in overrides):
+        names = [override.key_or_group for override in overrides]
+        hydras = [name for name in names if name.startswith(("hydra.", "hydra/")) and not name.startswith(LAUNCHER)]
+        if hydras:
             hydra: Any = GlobalHydra.instance().hydra
             start = hydra.multirun if {*SWEEP} & {*arguments} else hydra.run
             start(name, _task(action), [override.input_line for override in overrides])
             return
-    for job in numbered(jobs):
-        action(job)
+    launch(numbered(jobs), action)
 
 
 def numbered(jobs: Sequence[Job]) -> list[Job]:
@@ -199,7 +201,22 @@ def _job(config: Any) -> Job:
         if name != "hydra":
             value = config[name]
             tree[name] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-    return build_job(tree, {str(group): str(option) for group, option in chosen.items()})
+    job = build_job(tree, {str(group): str(option) for group, option in chosen.items()})
+    if (name := chosen.get("hydra/launcher", "basic")) == "basic":
+        return job
+    settings = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    return replace(job, launcher={"name": name, "settings": _without_target(settings)})
+
+
+def _without_target(settings: Any) -> dict[str, Any]:
+    return {str(name): value for name, value in settings.items() if name != "_target_"}
+
+
+def _no_launcher(name: str) -> str:
+    """The sentence for a launcher whose plugin is not installed, or that nobody knows."""
+    if name in launchers():
+        return f"hydra/launcher is {name!r}, whose plugin is not installed: pip install 'gru-lab[slurm]' brings it"
+    return f"hydra/launcher {name!r} is unknown: it must be {listed(launchers())}.{nearest(name, launchers())}"
 
 
 def _sentence(error: Exception) -> str:
@@ -208,6 +225,8 @@ def _sentence(error: Exception) -> str:
 
     if isinstance(error, MissingConfigException) and error.missing_cfg_file and error.options is not None:
         group, _, option = str(error.missing_cfg_file).partition("/")
+        if option.startswith("launcher/"):
+            return _no_launcher(option.removeprefix("launcher/"))
         known = options().get(group) or error.options or ["nothing"]
         outside = ", or path/to/file.py:Class for a class of the user's own" if group in (*FAMILIES, "network") else ""
         return f"{group} {option!r} is unknown: it must be {listed(known)}{outside}.{nearest(option, known)}"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
-from gru_lab import cells, models
+from gru_lab import cells, models, tasks
 from gru_lab.data import files
 from gru_lab.errors import UserError, listed, nearest
 from gru_lab.models import Model, Spec, hidden_for
@@ -54,7 +54,8 @@ class Job:
     """One job of a command: an experiment, where its records belong, and what watches it.
 
     `force` trains anew what has finished. `choices` holds the options that were chosen by group, as in `cell=irnn`.
-    `place` says where it stands among the jobs of a command, as in `[2/3] `.
+    `place` says where it stands among the jobs of a command, as in `[2/3] `. `launcher` has the `name` and the
+    `settings` of what launches it; nothing for the basic one.
     """
 
     experiment: Experiment
@@ -64,11 +65,17 @@ class Job:
     force: bool = False
     choices: Mapping[str, str] = field(default_factory=dict)
     place: str = ""
+    launcher: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         """The folder of the sweep."""
         return Path(self.paths.runs).expanduser() / self.sweep
+
+    @property
+    def title(self) -> str:
+        """The network and the task, in words."""
+        return f"{self.experiment.network} on {tasks.name_of(self.experiment.task)}"
 
 
 def nodes() -> Iterator[tuple[str, str, dict[str, Any], str | None]]:

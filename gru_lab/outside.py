@@ -104,6 +104,12 @@ def location(cls: type) -> str | None:
     return str(_file(module)) if module is not None and is_outside(module) and _file(module) else None
 
 
+def loaded() -> dict[str, str]:
+    """The files of all modules that classes from outside were loaded from, by their names."""
+    files = {name: _file(sys.modules[name]) for name in _loaded if name in sys.modules}
+    return {name: str(file) for name, file in files.items() if file}
+
+
 def find_in(module: str, file: Path) -> None:
     """Let a module be imported from where its file was, as `package.module` from the folder of the package."""
     folder = file.parents[module.count(".") + (file.name == "__init__.py")]
@@ -201,4 +207,4 @@ def _spec(name: str) -> ModuleSpec | None:
     return PathFinder.find_spec(name, list(folders)) if folders else None
 
 
-__all__ = ["find_in", "is_outside", "load", "location", "sources"]
+__all__ = ["find_in", "is_outside", "load", "loaded", "location", "sources"]

@@ -82,7 +82,7 @@ def test_a_member_is_the_same_whoever_trains_beside_it(straight, tmp_path):
 def test_a_kept_run_says_so_and_force_moves_it_aside(tmp_path, capsys):
     line = [f"paths.runs={tmp_path}"]
     assert command(*line) == 0 and " kept, " not in capsys.readouterr().out
-    (folder,) = (tmp_path / "default").iterdir()
+    (folder,) = (tmp_path / "default").glob("rnn-*")
     before = written(folder)
     assert command(*line, "population.seeds=3") == 0
     said = capsys.readouterr().out

@@ -14,4 +14,5 @@ from gru_lab.training.callbacks.gradient_flow import GradientFlow as GradientFlo
 from gru_lab.training.callbacks.metrics import Metrics as Metrics
 from gru_lab.training.callbacks.progress import Progress as Progress
 from gru_lab.training.callbacks.record import Records as Records
+from gru_lab.training.callbacks.status import Status as Status
 from gru_lab.training.callbacks.wandb import Wandb as Wandb
