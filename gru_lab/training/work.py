@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.stages import Lowered
 
 from gru_lab.data import Batch, Sampled, Split, in_chunks, sequences
 from gru_lab.errors import UserError, listed
@@ -16,7 +18,7 @@ from gru_lab.runs import Member, MemberFolder, RunFolder
 from gru_lab.runs.log import Line, Log
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.layout import Layout, equally_long
-from gru_lab.training.population import begin, compiled
+from gru_lab.training.population import beginning, compiled, lowered
 from gru_lab.training.protocols import Selection
 from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
 
@@ -67,15 +69,24 @@ class Work:
         self._on_devices: list[Any] = []  # the members between two steps, unless each brings new batches
 
     def prepare(self) -> None:
-        """Draw the data, and make the members as they begin."""
-        validation = self.holdout("validation")
-        self.data = {
-            "train": self.program.source.arrays(),
-            "validation": self.chunks(validation),
-            "few": jax.device_put(jax.tree.map(lambda leaf: leaf[:FEW], validation)),
-            "most": np.int32(self.experiment.training.evaluate_every),
-        }
-        members = begin(self.program, self.members)
+        """Draw the data, and make the members as they begin; meanwhile their step is compiled."""
+        begun, arguments = beginning(self.program, self.members)
+        drawn = self.drawing("validation")
+        if drawn is None:
+            self.data = shapes = self._data(self.holdout("validation"))
+        else:
+            weights = jax.eval_shape(self.experiment.task.weights, drawn.out_info)
+            shapes = jax.eval_shape(self._arranged, drawn.out_info, weights) | self._others()
+        with ThreadPoolExecutor(1) as aside:
+            steps, key = [], _key("advance", (begun.out_info, None), shapes)
+            if not self.program.source.streamed and key not in self.programs:
+                lay_out, compile = self._step((begun.out_info, None), shapes)
+                steps.append((lay_out, aside.submit(compile)))
+            if drawn is not None:
+                self.data = self._data(jax.tree.map(np.asarray, drawn.compile()()))
+            members = begun.compile()(*arguments)
+        for lay_out, run in steps:
+            self.programs[key] = lay_out, run.result()
         self.initial = jax.tree.map(np.asarray, members.params)
         self.state = jax.tree.map(np.asarray, members)
         self.live = np.ones(len(self.members), bool)
@@ -107,34 +118,70 @@ class Work:
 
     def holdout(self, split: Split) -> Batch:
         """The whole validation or test set, on the host."""
-        take, size = self.program.source.holdout, getattr(self.experiment.training, split)
-        sampled = isinstance(self.program.source, Sampled)
-        whole = jax.jit(take, static_argnums=(0, 1))(split, size) if sampled else take(split, size)
+        drawn = self.drawing(split)
+        size = getattr(self.experiment.training, split)
+        whole = self.program.source.holdout(split, size) if drawn is None else drawn.compile()()
         return jax.tree.map(np.asarray, whole)
+
+    def drawing(self, split: Split) -> Lowered | None:
+        """The program that draws the validation or test set, still to be compiled; None for a set that is not drawn."""
+        source, size = self.program.source, getattr(self.experiment.training, split)
+        return (
+            jax.jit(source.holdout, static_argnums=(0, 1)).lower(split, size) if isinstance(source, Sampled) else None
+        )
 
     def chunks(self, batch: Batch) -> Batch:
         """A set of sequences in the chunks in which it is evaluated, on the device."""
-        weights = np.asarray(jax.jit(self.experiment.task.weights)(batch))
-        return jax.device_put(in_chunks(batch, min(self.layout.chunk, sequences(batch)), weights))
+        return jax.device_put(self._chunks(batch, self._weights(batch)))
+
+    def _weights(self, batch: Batch) -> np.ndarray:
+        return np.asarray(jax.jit(self.experiment.task.weights)(batch))
+
+    def _chunks(self, batch: Batch, weights: Any) -> Batch:
+        return in_chunks(batch, min(self.layout.chunk, sequences(batch)), weights)
+
+    def _arranged(self, validation: Batch, weights: Any) -> dict[str, Any]:
+        """The validation set as a step and diagnostics see it; a pure function, of the host or of shapes."""
+        few = jax.tree.map(lambda leaf: leaf[:FEW], validation)
+        return {"validation": self._chunks(validation, weights), "few": few}
+
+    def _others(self) -> dict[str, Any]:
+        """The inputs of a step beside members and validation set."""
+        most = np.int32(self.experiment.training.evaluate_every)
+        return {"train": self.program.source.arrays(), "most": most}
+
+    def _data(self, validation: Batch) -> dict[str, Any]:
+        return jax.device_put(self._arranged(validation, self._weights(validation))) | self._others()
+
+    def _step(self, members: Any, data: Any) -> tuple[Callable, Callable[[], Callable]]:
+        """The step of all members of these shapes: `(lay_out, compile)`, where `compile()` gives what runs it."""
+        started, updates = time.perf_counter(), self.experiment.training.updates
+
+        def asleep(each: tuple[MemberState, Any]) -> tuple[MemberState, Any]:
+            return each[0]._replace(update=each[0].update + updates), each[1]
+
+        def advance(each: tuple[MemberState, Any], data: Any) -> Any:
+            return self.program.advance(each[0], data, each[1])
+
+        lay_out, program = lowered(self.layout.placement, advance, members, data, asleep)
+
+        def compile() -> Callable:
+            run = program.compile()
+            self.compile_seconds += time.perf_counter() - started
+            return run
+
+        return lay_out, compile
 
     def compile(self) -> Callable[[], None]:
         """The step of all members: train to the next evaluation, and take over what came of it."""
-        training = self.experiment.training
-
-        def asleep(each: tuple[MemberState, Any]) -> tuple[MemberState, Any]:
-            return each[0]._replace(update=each[0].update + training.updates), each[1]
-
         on_devices = self._on_devices
 
         def program(members: Any) -> tuple[Callable, Callable]:
-            started = time.perf_counter()
-            function = lambda each, data: self.program.advance(each[0], data, each[1])  # noqa: E731
-            made = self._compiled("advance", function, members, self.data, asleep)
-            self.compile_seconds += time.perf_counter() - started
-            return made
-
-        if not self.program.source.streamed:
-            program((self.state, None))
+            key = _key("advance", members, self.data)
+            if key not in self.programs:
+                lay_out, compile = self._step(members, self.data)
+                self.programs[key] = lay_out, compile()
+            return self.programs[key]
 
         def step() -> None:
             members = (self.state, self._batches())
@@ -253,7 +300,7 @@ class Work:
 
     def _compiled(self, name: str, function: Callable[[Any, Any], Any], members: Any, data: Any, *idle: Any) -> Any:
         """A function of one member as a compiled one of all, once for arrays of the same shapes."""
-        key = f"{name} {jax.tree.map(jnp.shape, (members, data))}"
+        key = _key(name, members, data)
         if key not in self.programs:
             self.programs[key] = compiled(self.layout.placement, function, members, data, *idle)
         return self.programs[key]
@@ -272,3 +319,8 @@ class Work:
         """The logs of member n, by their names in its folder."""
         folder = self.folders[n]
         return {name: self._log(n, folder.path / name) for name in folder.logs()}
+
+
+def _key(name: str, members: Any, data: Any) -> str:
+    """The key of a compiled program: its name, and the shapes of what it takes."""
+    return f"{name} {jax.tree.map(lambda leaf: tuple(leaf.shape), (members, data))}"

@@ -40,13 +40,16 @@ def command(folder, sweep, **environment):
 
 
 def test_a_second_command_compiles_nothing(tmp_path):
-    """All programs of a run are loaded; where the processor rejects its own programs, none is, and nothing is said."""
+    """All programs of a run are loaded; where the processor rejects its own programs, none is, and nothing is said.
+
+    They are few: what is done once, outside of training, must not be a program per operation.
+    """
     first, _ = command(tmp_path, "first")
     second, said = command(tmp_path, "second")
     [verdict] = (tmp_path / "gru-lab" / "compiled").glob("*/usable.txt")
     assert not said
     if verdict.read_text() == "yes":
-        assert first["cache_misses"] > 3 and second["cache_hits"] > 3 and second["cache_misses"] == 0
+        assert 3 < first["cache_misses"] <= 12 and second["cache_hits"] > 3 and second["cache_misses"] == 0
     else:
         assert second == {"cache_hits": 0, "cache_misses": 0}
 

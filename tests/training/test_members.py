@@ -226,14 +226,13 @@ def test_a_process_that_is_stopped_leaves_what_another_one_goes_on_from(how, tmp
 
 def test_all_members_compile_once_and_equal_those_trained_alone(tmp_path, monkeypatch):
     """Ten seeds times four rates are one program; counted where training steps are compiled."""
-    compiled, built = [], population.compiled
+    compiled, built = [], population.lowered
 
     def counted(placement, function, members, data, *rest):
-        if rest:
-            compiled.append(len(jax.tree.leaves(members)[0]))
+        compiled.append(jax.tree.leaves(members)[0].shape[0])
         return built(placement, function, members, data, *rest)
 
-    monkeypatch.setattr(work, "compiled", counted)
+    monkeypatch.setattr(work, "lowered", counted)
     rates = [1e-4, 3e-4, 1e-3, 3e-3]
     ours = {"cell": "gru", "seeds": 10, "axes": {RATE: rates}}
     result = run(experiment(**ours), tmp_path / "map")

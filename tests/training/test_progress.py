@@ -31,10 +31,10 @@ def test_a_terminal_shows_what_is_done_a_loss_and_the_time_left_before_the_first
     silent = run(experiment(), tmp_path / "silent", [Progress()]).folder
     assert [n for n, _ in lines] == sorted(n for n, _ in lines)
     said = [words for _, words in lines]
-    assert said[:3] == ["preparing members and data", "compiling the training step", "trying the first updates"]
+    assert said[:2] == ["compiling the training step", "trying the first updates"]
     before = [words for n, words in lines if n == 0]
     assert (
-        0 < float(before[3].removeprefix("loss ")) < 10
+        0 < float(before[2].removeprefix("loss ")) < 10
         and before[-1].endswith(" s left")
         and "0/2 solved" in before[-1]
     )

@@ -17,7 +17,7 @@ class Listener:
         self.work = work
 
     def restore(self) -> None:
-        """Before anything is compiled: `work.state` may be set to where the members stood."""
+        """The members are as they begin: `work.state` may be set to where they stood."""
 
     def begin(self) -> None:
         """Before the first step; the program is compiled."""

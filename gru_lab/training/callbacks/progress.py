@@ -47,11 +47,7 @@ class Bar(Listener):
         super().__init__(work)
         self.shown = shown
         self.started, self.begun = 0.0, 0
-        self.shown.show(0, "preparing members and data")
-
-    def restore(self) -> None:
-        """See `Listener.restore`."""
-        self.shown.show(self.work.update, "compiling the training step")
+        self.shown.show(0, "compiling the training step")
 
     def begin(self) -> None:
         """A few updates are tried: the first evaluation may be a minute away."""
