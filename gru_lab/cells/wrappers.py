@@ -11,7 +11,7 @@ They are not registered: a wrapper is made around a cell.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -64,51 +64,66 @@ def step_keys(key: Key, batch: int, time: int, *, same: bool = False) -> Key:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Zoneout(Wrapper):
-    """Zoneout: each unit of the state keeps its old value with probability `rate`.
+class Noisy(Wrapper):
+    """A wrapper whose step is random in training, with a probability `rate`.
 
-        h' = m * h + (1 - m) * step(h, x),    m ~ Bernoulli(rate)
-
-    In training the input is `(x, key)`, with keys from `step_keys`; with `x` alone m is its mean, `rate`.
-    Source: Krueger et al. 2017, arXiv:1606.01305, equations 3-5, here with one rate for all parts of the state.
+    In training the input is `(x, key)`, with keys from `step_keys`, or `(x, key, rate)` with a rate that may be traced.
+    `unroll_stack` makes such inputs where it has a random key.
     """
 
     rate: Probability = 0.1
 
+    def parts(self, x: Any) -> tuple[Any, Key | None, Any]:
+        """The inner cell's input, the key, which is None outside of training, and the rate."""
+        x, key, *rate = x if isinstance(x, tuple) else (x, None)
+        return x, key, rate[0] if rate else self.rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Zoneout(Noisy):
+    """Zoneout: each unit of the state keeps its old value with probability `rate`.
+
+        h' = m * h + (1 - m) * step(h, x),    m ~ Bernoulli(rate)
+
+    Without a key m is its mean, `rate`.
+    Source: Krueger et al. 2017, arXiv:1606.01305, equations 3-5, here with one rate for all parts of the state.
+    """
+
+    revision: ClassVar[int] = 2
+
     def step(self, params: Params, state: State, x: Any) -> State:
         """One step of the inner cell, some units kept."""
-        x, key = x if isinstance(x, tuple) else (x, None)
+        x, key, rate = self.parts(x)
         new = self.cell.step(params, state, x)
         leaves, tree = jax.tree.flatten(state)
         keys = [None] * len(leaves) if key is None else list(jax.random.split(key, len(leaves)))
 
         def keep(old: Array, new: Array, key: Key | None) -> Array:
             if key is None:
-                return self.rate * old + (1 - self.rate) * new
-            return jnp.where(jax.random.bernoulli(key, self.rate, old.shape), old, new)
+                return rate * old + (1 - rate) * new
+            return jnp.where(jax.random.bernoulli(key, rate, old.shape), old, new)
 
         return jax.tree.map(keep, state, new, jax.tree.unflatten(tree, keys), is_leaf=lambda leaf: leaf is None)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentDropout(Wrapper):
+class RecurrentDropout(Noisy):
     """Dropout on what the step sees of the state's visible part h: h m / (1 - rate), m ~ Bernoulli(1 - rate).
 
-    In training the input is `(x, key)`; keys from `step_keys(..., same=True)` give every step of a sequence the same
-    mask, as in the source; with `x` alone nothing is dropped. Only a state that is one array, or whose first array is
-    h, as in the LSTM, has such a part.
+    Keys from `step_keys(..., same=True)` give every step of a sequence the same mask, as in the source; without a key
+    nothing is dropped. Only a state that is one array, or whose first array is h, as in the LSTM, has such a part.
     Source: Gal & Ghahramani 2016, arXiv:1512.05287, equation 7, one mask for all gates.
     """
 
-    rate: Probability = 0.1
+    revision: ClassVar[int] = 2
 
     def step(self, params: Params, state: State, x: Any) -> State:
         """One step of the inner cell from a thinned state."""
-        x, key = x if isinstance(x, tuple) else (x, None)
+        x, key, rate = self.parts(x)
         leaves, tree = jax.tree.flatten(state)
         if key is not None:
-            kept = jax.random.bernoulli(key, 1 - self.rate, leaves[0].shape)
-            leaves[0] = jnp.where(kept, leaves[0] / (1 - self.rate), 0)
+            kept = jax.random.bernoulli(key, 1 - rate, leaves[0].shape)
+            leaves[0] = jnp.where(kept, leaves[0] / (1 - rate), 0)
         return self.cell.step(params, jax.tree.unflatten(tree, leaves), x)
 
 

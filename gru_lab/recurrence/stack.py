@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from gru_lab.cells import Cell
+from gru_lab.cells.wrappers import Noisy, RecurrentDropout, Zoneout, step_keys
 from gru_lab.recurrence.method import Method
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.recurrence.unroll import Masked, unroll
@@ -28,6 +29,8 @@ def unroll_stack(
     resets: Bool[Array, "B T"] | None = None,
     masked_outputs: Masked = "zero",
     dropout: Float[Array, ""] | float = 0.0,
+    state_dropout: Float[Array, ""] | float = 0.0,
+    same_mask: bool = False,
     key: Key | None = None,
     method: Method = Sequential(),  # noqa: B008 (frozen)
 ) -> tuple[States, Float[Array, "B T O"]]:
@@ -46,7 +49,12 @@ def unroll_stack(
         dropout: the share of outputs that is dropped between two layers, the others scaled by 1 / (1 - dropout)
             (Zaremba 2014, arXiv:1409.2329); nothing is dropped on the way into the first layer or out of the last.
             It may be traced, and is then taken to be in [0, 1).
-        key: random key of the dropout; nothing is dropped without one, as in evaluation.
+        state_dropout: the share of each layer's output that its own next step does not see, as `RecurrentDropout`
+            says; it may be traced, too.
+        same_mask: whether all steps of a sequence are thinned by the same masks (Gal & Ghahramani 2016,
+            arXiv:1512.05287), or each by its own.
+        key: random key of what is dropped, and of a cell that is `Noisy`, as `Zoneout` is; nothing is dropped without
+            one, as in evaluation.
         method: how the steps are run.
 
     Returns:
@@ -54,8 +62,8 @@ def unroll_stack(
         (batch, time, directions x outputs).
 
     Raises:
-        UserError: if there is no layer, if a layer has not one or two directions, if `dropout` is not in [0, 1), and
-            as `unroll` does.
+        UserError: if there is no layer, if a layer has not one or two directions, if a share is not in [0, 1), if
+            `state_dropout` is asked of a cell that is `Noisy`, and as `unroll` does.
 
     >>> import jax
     >>> from gru_lab import cells, unroll_stack
@@ -69,26 +77,50 @@ def unroll_stack(
     """
     if not layers:
         raise UserError("layers is empty: a stack has one layer at least")
-    plain = isinstance(dropout, numbers.Real)
-    if plain and not 0 <= dropout < 1:
-        raise UserError(f"dropout is {dropout!r}: it must be of at least 0 and below 1")
+    for name, share in (("dropout", dropout), ("state_dropout", state_dropout)):
+        if isinstance(share, numbers.Real) and not 0 <= share < 1:
+            raise UserError(f"{name} is {share!r}: it must be of at least 0 and below 1")
+    if isinstance(cell, Noisy) and not _nothing(state_dropout):
+        raise UserError(f"state_dropout is {state_dropout!r}: take 0 with {type(cell).__name__}, which is noise enough")
     finals = []
     for n, layer in enumerate(layers):
         if len(layer) not in (1, 2):
             raise UserError(f"layers[{n}] has {len(layer)} directions: it must have 1 or 2")
-        if n > 0 and key is not None and not (plain and dropout == 0):
-            xs = _dropped(jax.random.fold_in(key, n), xs, dropout)
+        if n > 0 and key is not None:
+            xs = dropped(jax.random.fold_in(key, n), xs, dropout, same_mask)
         starts = [None] * len(layer) if states is None else states[n]
         masks = {"lengths": lengths, "mask": mask, "resets": resets, "masked_outputs": masked_outputs}
-        ran = [
-            unroll(cell, params, xs, start, **masks, reverse=bool(direction), method=method)
-            for direction, (params, start) in enumerate(zip(layer, starts, strict=True))
-        ]
+        ran = []
+        for direction, (params, start) in enumerate(zip(layer, starts, strict=True)):
+            drawn = None if key is None else jax.random.fold_in(jax.random.fold_in(key, len(layers) + 1 + n), direction)
+            noisy, inputs = _noisy(cell, xs, state_dropout, same_mask, drawn)
+            ran.append(unroll(noisy, params, inputs, start, **masks, reverse=bool(direction), method=method))
         finals.append(tuple(final for final, _ in ran))
         xs = jnp.concatenate([hs for _, hs in ran], axis=-1)
     return tuple(finals), xs
 
 
-def _dropped(key: Key, hs: Array, rate: Array | float) -> Array:
+def dropped(key: Key, hs: Array, rate: Array | float, same_mask: bool = False) -> Array:
+    """Arrays (batch, time, ...) or (batch, ...) of which a share is zero, and the rest scaled by 1 / (1 - rate)."""
+    if _nothing(rate):
+        return hs
     kept = jnp.asarray(1 - rate, hs.dtype)
-    return jnp.where(jax.random.bernoulli(key, kept, hs.shape), hs / kept, 0)
+    shape = (hs.shape[0], 1, *hs.shape[2:]) if same_mask and hs.ndim > 2 else hs.shape
+    return jnp.where(jax.random.bernoulli(key, kept, shape), hs / kept, 0)
+
+
+def _noisy(cell: Cell, xs: Any, rate: Array | float, same_mask: bool, key: Key | None) -> tuple[Cell, Any]:
+    """The cell as it steps in training, and the inputs that it takes there."""
+    thinned = not _nothing(rate)
+    if key is None or not (thinned or isinstance(cell, Noisy)):
+        return cell, xs
+    batch, time = jax.tree.leaves(xs)[0].shape[:2]
+    keys = step_keys(key, batch, time, same=same_mask and not isinstance(cell, Zoneout))
+    if not thinned:
+        return cell, (xs, keys)
+    return RecurrentDropout(cell=cell), (xs, keys, jnp.broadcast_to(rate, (batch, time)))
+
+
+def _nothing(rate: Array | float) -> bool:
+    """True for a share that is known to be 0."""
+    return isinstance(rate, numbers.Real) and float(rate) == 0
