@@ -1,5 +1,6 @@
 """The contract of a model: the settings of a network, and what training, records and diagnostics ask of it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, Literal
@@ -56,7 +57,7 @@ class Network(nnx.Module):
         lengths: Int[Array, " B"] | None = None,
         *,
         key: Key | None = None,
-        dropout: Float[Array, ""] | float | None = None,
+        rates: Mapping[str, Array | float] | None = None,
         method: Method = Sequential(),  # noqa: B008 (frozen)
     ) -> Float[Array, "B ..."]:
         """The network's outputs (batch, outputs), or (batch, time, outputs) where the readout is of every step.
@@ -64,8 +65,9 @@ class Network(nnx.Module):
         Args:
             inputs: vectors (batch, time, inputs), symbols (batch, time), or a pytree of such.
             lengths: the steps of each sequence; all of the time axis if None.
-            key: random key of dropout, as in training; nothing is dropped without one.
-            dropout: its share, which may be traced; the model's own if None.
+            key: random key of dropout and other noise, as in training; there is none without one.
+            rates: the model's fields that are `CONTINUOUS`, such as the share that is dropped, by name; they may be
+                traced. Those that are missing are the model's own.
             method: how recurrent layers run their steps.
         """
         raise NotImplementedError

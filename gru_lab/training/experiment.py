@@ -216,11 +216,10 @@ class Experiment(Schema):
     def as_compiled(self) -> str:
         """The text of what is compiled in: an axis over what changes it would be passed over.
 
-        Members differ in their training, optimiser and remedy, in dropout, and in how their cells begin.
+        Members differ in training, optimiser and remedy, in the rates of their networks, and in how cells begin.
         """
-        arrays = ("cell", "optimizer", "remedy", "training")
-        hyper = {path: value for path, value in self.hyper.items() if path.partition(".")[0] not in arrays}
-        seen = str({path: value for path, value in hyper.items() if path != "model.dropout"})
+        arrays = ("cell", "model", "optimizer", "remedy", "training")
+        seen = str({path: value for path, value in self.hyper.items() if path.partition(".")[0] not in arrays})
         if self.cell is None or not continuous(self.cell):
             return seen
         return seen + str(self._traced_step(self.cell))

@@ -155,7 +155,7 @@ def check(experiment: Experiment, diagnostic: Diagnostic) -> None:
         raise UserError(f"diagnostic is {name!r}: it looks at recurrent layers, and {experiment.network} has none")
     if not (hasattr(network, "below_last") and hasattr(network, "after_last")):
         raise UserError(f"diagnostic is {name!r}: {type(network).__name__} lacks `below_last` or `after_last`")
-    diagnostic.check_cell(experiment.cell)
+    diagnostic.check_cell(network.recurrent[-1].cell)
 
 
 def _known(folders: Sequence[MemberFolder], asked: Asked) -> bool:

@@ -159,8 +159,9 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         hyper, member_key = state.hyper, jax.random.wrap_key_data(state.key)
         optimizer = part(experiment.optimizer, "optimizer", hyper).chain(training.updates)
         remedy = part(experiment.remedy, "remedy", hyper)
-        own = part(training, "training", hyper)
-        rate = hyper.get("model.dropout") if dropout else 0.0  # None: the model's own
+        setting = part(training, "training", hyper)
+        rates = {path.removeprefix("model."): rate for path, rate in hyper.items() if path.startswith("model.")}
+        rates |= {} if dropout or "dropout" not in rates else {"dropout": 0.0}
         key, key_alone, key_dropout, key_noise = (
             jax.random.fold_in(jax.random.fold_in(member_key, n), state.update) for n in (1, 3, 4, 5)
         )
@@ -171,10 +172,10 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
 
         def loss_of(params: Any, batch: Batch, key: Key) -> Sum:
             network = nnx.merge(trained_graph, params)
-            outputs = network(batch.inputs, batch.lengths, key=key, dropout=rate, method=trained_method)
+            outputs = network(batch.inputs, batch.lengths, key=key, rates=rates, method=trained_method)
             return task.loss(outputs, batch)
 
-        seen = params if own.weight_noise is None else noisy(params, own.weight_noise, key_noise)
+        seen = params if setting.weight_noise is None else noisy(params, setting.weight_noise, key_noise)
         loss, gradient = loss_and_gradient(loss_of, seen, batch, key_dropout, training.accumulate)
         gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, hyper, batch))
         change, optimizer_state = optimizer.update(gradient, state.optimizer, params, value=loss)
@@ -182,7 +183,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         healthy = jnp.isfinite(loss) & all_finite(gradient) & all_finite(params) & (state.diverged_at == NEVER)
         average = state.average
         if average is not None:
-            average = constrained(averaged(average, params, own.average, state.update + 1), batch)
+            average = constrained(averaged(average, params, setting.average, state.update + 1), batch)
         # A member that diverges keeps its last healthy parameters and stands still.
         params, optimizer_state, average = jax.tree.map(
             lambda new, old: jnp.where(healthy, new, old),

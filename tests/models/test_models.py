@@ -40,7 +40,7 @@ class BagNetwork(Network):
         self.embed = nnx.Embed(spec.inputs, width, rngs=rngs)
         self.readout = nnx.Linear(width, spec.outputs, rngs=rngs)
 
-    def __call__(self, inputs, lengths=None, *, key=None, dropout=None, method=None):
+    def __call__(self, inputs, lengths=None, *, key=None, rates=None, method=None):
         steps = jnp.arange(1, inputs.shape[1] + 1)[:, None]
         return self.readout(jnp.cumsum(self.embed(inputs), axis=1) / steps)
 '''
@@ -105,11 +105,11 @@ def test_a_share_to_drop_may_be_traced():
     built = network(models.create("recurrent", layers=3, dropout=0.3), cells.create("lstm", hidden=8))
     inputs, key = jnp.arange(10).reshape(2, 5) % 5, jax.random.key(1)
     still, static = built(inputs), built(inputs, key=key)
-    traced = jax.jit(lambda rate, key: built(inputs, key=key, dropout=rate))
+    traced = jax.jit(lambda rate, key: built(inputs, key=key, rates={"dropout": rate}))
     np.testing.assert_allclose(traced(0.3, key), static, atol=1e-6)
     np.testing.assert_allclose(traced(0.0, key), still, atol=1e-6)
     assert not np.allclose(static, still) and not np.allclose(traced(0.6, key), static)
-    np.testing.assert_allclose(traced(0.6, key), built(inputs, key=key, dropout=0.6), atol=1e-6)
+    np.testing.assert_allclose(traced(0.6, key), built(inputs, key=key, rates={"dropout": 0.6}), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", cells.names())

@@ -10,11 +10,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from flax import nnx
 from tiny import Killed, contents, experiment, run, stopper
 
-from gru_lab import UserError, cells, unroll
+from gru_lab import UserError, cells, models, unroll, unroll_stack
+from gru_lab.cells.wrappers import Zoneout, step_keys
 from gru_lab.data import Batch, Sum, in_chunks
+from gru_lab.models import Spec
 from gru_lab.recurrence import Reference, Sequential
+from gru_lab.recurrence.stack import dropped
 from gru_lab.recurrence.truncated import Truncated
 from gru_lab.training import optimizers
 from gru_lab.training.callbacks.checkpoint import Checkpoint
@@ -242,11 +246,75 @@ def test_recurrent_products_are_of_bfloat16_in_training_alone():
     assert 1e-5 < gap(moved, other) < 3e-2
 
 
+class TestDropout:
+    XS, KEY = jnp.sin(jnp.arange(90.0)).reshape(3, 6, 5), jax.random.key(4)
+
+    def built(self, cell="lstm", readout="every", **fields):
+        model = models.create("recurrent", **fields)
+        return model.build(cells.create(cell, hidden=4), Spec(5, 2, False, readout), nnx.Rngs(params=jax.random.key(0)))
+
+    def test_a_share_is_dropped_and_the_rest_scaled(self):
+        ones = jnp.ones((100, 20, 30))
+        for same_mask in (False, True):
+            thinned = np.asarray(dropped(self.KEY, ones, 0.25, same_mask))
+            assert set(np.unique(thinned)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
+            assert abs((thinned == 0).mean() - 0.25) < 0.03
+            assert (thinned == thinned[:, :1]).all() == same_mask
+        assert dropped(self.KEY, ones, 0.0) is ones
+
+    @pytest.mark.parametrize("masks", ["step", "sequence"])
+    def test_what_enters_leaves_and_goes_around_is_dropped_in_training_alone(self, masks):
+        """Step by step, by equation 7 of Gal & Ghahramani: the state that a step sees is thinned, not the one kept."""
+        rates = {"input_dropout": 0.3, "state_dropout": 0.4, "output_dropout": 0.2}
+        network, plain = self.built(**rates, masks=masks), self.built()
+        same, (layer,) = masks == "sequence", network.layers
+        keys = step_keys(jax.random.fold_in(jax.random.fold_in(self.KEY, 2), 0), 3, 6, same=same)
+        xs = dropped(jax.random.fold_in(self.KEY, 0), self.XS, 0.3, same)
+
+        def outputs(xs, keys):
+            def step(state, seen):
+                (h, c), (x, key) = state, seen
+                state = layer.cell.step(layer.weights, (h * jax.random.bernoulli(key, 0.6, h.shape) / 0.6, c), x)
+                return state, layer.cell.read(state)
+
+            return jax.lax.scan(step, layer.cell.initial_state(layer.weights), (xs, keys))[1]
+
+        hs = dropped(jax.random.fold_in(self.KEY, 1), jax.vmap(outputs)(xs, keys), 0.2, same)
+        np.testing.assert_allclose(network(self.XS, key=self.KEY), network.readout(hs), atol=1e-6)
+        if masks == "step":
+            traced = jax.jit(lambda rates: plain(self.XS, key=self.KEY, rates=rates))
+            np.testing.assert_allclose(traced(rates), network.readout(hs), atol=1e-6)
+            np.testing.assert_allclose(traced(dict.fromkeys(rates, 0.0)), plain(self.XS), atol=1e-6)
+        assert gap(network(self.XS), plain(self.XS)) == 0 and gap(network(self.XS), network.readout(hs)) > 0.01
+
+    def test_zoneout_is_random_in_training_and_its_mean_in_evaluation(self):
+        network, plain = self.built("gru", "last", zoneout=0.5), self.built("gru", "last")
+        (layer,) = network.layers
+        assert jax.tree.structure(nnx.state(network)) == jax.tree.structure(nnx.state(plain))
+        keys = step_keys(jax.random.fold_in(jax.random.fold_in(self.KEY, 2), 0), 3, 6)
+        kept = jax.vmap(jax.vmap(lambda key: jax.random.bernoulli(jax.random.split(key, 1)[0], 0.5, (4,))))(keys)
+        step = jax.jit(jax.vmap(lambda h, x: plain.cell.step(layer.weights, h, x)))
+        h_train = h_mean = jnp.zeros((3, 4))
+        for t in range(6):
+            h_train = jnp.where(kept[:, t], h_train, step(h_train, self.XS[:, t]))
+            h_mean = 0.5 * h_mean + 0.5 * step(h_mean, self.XS[:, t])
+        np.testing.assert_allclose(network(self.XS, key=self.KEY), network.readout(h_train), atol=1e-6)
+        np.testing.assert_allclose(network(self.XS), network.readout(h_mean), atol=1e-6)
+
+    def test_two_kinds_of_noise_on_the_state_are_refused(self):
+        with pytest.raises(UserError, match=r"model\.state_dropout is 0\.1: take null with model\.zoneout"):
+            models.create("recurrent", zoneout=0.1, state_dropout=0.1)
+        cell = Zoneout(cell=cells.create("gru", hidden=4))
+        with pytest.raises(UserError, match=r"state_dropout is 0\.1: take 0 with Zoneout"):
+            unroll_stack(cell, [[cell.init(self.KEY, 5)]], self.XS, state_dropout=0.1)
+
+
 def test_everything_at_once_goes_on_to_the_same_bytes_with_values_of_each_member_its_own(tmp_path):
     ours = experiment(
         seeds=1,
         placement="vmap",
-        axes={"training.weight_noise": [0.01, 0.2], "training.average": [0.5]},
+        axes={"training.weight_noise": [0.01, 0.2], "training.average": [0.5], "model.state_dropout": [0.1]},
+        model=models.create("recurrent", input_dropout=0.1, output_dropout=0.2, state_dropout=0.3, masks="sequence"),
         optimizer=optimizers.create("rmsprop", momentum=0.9, nesterov=True, l2=0.01),
         updates=6,
         patience=20,

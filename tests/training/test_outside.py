@@ -22,7 +22,7 @@ class Mean(Network):
     def __init__(self, spec, rngs):
         self.readout = nnx.Linear(spec.inputs, spec.outputs, rngs=rngs)
 
-    def __call__(self, inputs, lengths=None, *, key=None, dropout=None, method=None):
+    def __call__(self, inputs, lengths=None, *, key=None, rates=None, method=None):
         return self.readout(inputs.mean(axis=1))
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Hidden(Network):
         self.cell, self.start = cell, nnx.Param(cell.init(rngs.params(), spec.inputs)["W"])
         self.readout = nnx.Linear(cell.hidden, spec.outputs, rngs=rngs)
 
-    def __call__(self, inputs, lengths=None, *, key=None, dropout=None, method=None):
-        assert dropout is None, "the model has a rate of its own"
+    def __call__(self, inputs, lengths=None, *, key=None, rates=None, method=None):
+        assert not rates, "the model has a rate of its own"
         return self.readout(jnp.tanh(inputs[:, -1] @ self.start[...]))
 
 @dataclass(frozen=True)
