@@ -6,6 +6,7 @@ errors meet the user of a notebook and of the command line.
 
 import copy
 import dataclasses
+import functools
 import importlib
 import math
 import numbers
@@ -93,7 +94,7 @@ class Schema:
 
 def continuous(item: Schema) -> dict[str, float]:
     """The numbers of an instance that are marked `CONTINUOUS`, by field; those that are unset (None) are left out."""
-    hints = typing.get_type_hints(type(item), include_extras=True)
+    hints = _hints(type(item))
     values = {name: getattr(item, name) for name, hint in hints.items() if CONTINUOUS in typing.get_args(hint)}
     return {name: value for name, value in values.items() if value is not None}
 
@@ -112,9 +113,15 @@ def bound(item: "S", values: Mapping[str, Any]) -> "S":
 
 def conform(cls: type[Schema], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields as the annotations of a class want them, or `UserError` for the first that is not allowed."""
-    hints = typing.get_type_hints(cls, include_extras=True)
+    hints = _hints(cls)
     prefix = f"{cls.group}." if cls.group else ""
     return {name: checked(f"{prefix}{name}", value, hints[name]) for name, value in fields.items()}
+
+
+@functools.cache
+def _hints(cls: type[Schema]) -> Mapping[str, Any]:
+    """The annotations of a class; reading them again for each of many records would take most of the time."""
+    return typing.get_type_hints(cls, include_extras=True)
 
 
 def checked(path: str, value: Any, hint: Any) -> Any:
@@ -129,8 +136,15 @@ def checked(path: str, value: Any, hint: Any) -> Any:
     return result
 
 
+@functools.cache
+def _parts(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    return typing.get_origin(hint), typing.get_args(hint)
+
+
 def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if type(value) is hint and hint in (bool, int, str):  # nearly all
+        return True, value
+    origin, args = _parts(hint)
     if hint is Any:
         return True, value
     if origin is Annotated:
@@ -150,6 +164,8 @@ def _fit(value: Any, hint: Any) -> tuple[bool, Any]:
     if origin is dict:
         if not isinstance(value, dict):
             return False, value
+        if args[1] is Any:
+            return True, dict(value)
         items = {key: _fit(item, args[1]) for key, item in value.items()}
         return all(fitting for fitting, _ in items.values()), {key: out for key, (_, out) in items.items()}
     if hint is bool or isinstance(value, bool):

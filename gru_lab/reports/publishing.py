@@ -55,13 +55,17 @@ def publish(
     if kept is None:
         from gru_lab.reports import report
 
-        made = report.make(records, reference=reference, mixed=mixed, repetition=repetition, html=html, command=command)
-        paths = report.save(made.files, Path(out))
-        table, broken, folder, names = shown(made.table), made.broken, paths[0].parent, [path.name for path in paths]
-        _keep(folder, mark, made.files, table, broken)
+        records, made = report.begin(records, reference=reference, mixed=mixed, repetition=repetition)
+        table, broken = shown(made), records.broken
+        print_table(table, Console())  # before the figures, which take longer
+        sys.stdout.flush()
+        files = report.written(records, made, html=html, command=command)
+        paths = report.save(files, Path(out))
+        folder, names = paths[0].parent, [path.name for path in paths]
+        _keep(folder, mark, files, table, broken)
     else:
         folder, names, table, broken = kept
-    print_table(table, Console())
+        print_table(table, Console())
     if statistics:
         file = folder / "statistics.md"
         print(f"\n{file.read_text()}" if file.name in names else "\na comparison needs two networks, and there is one")
@@ -111,7 +115,11 @@ def fingerprint(records: Found, *options: Any) -> str:
         for record in group.members:
             add(group.key, record.member.name, str(record.folder))
             folder = MemberFolder(record.folder).path if record.folder else None
+            marks = record.layout.get("files", {})  # which hold, see `find_records`: those files need not be read again
             for name in FILES if folder else ():
+                if name in marks:
+                    add(name, marks[name])
+                    continue
                 content = (folder / name).read_bytes() if folder and (folder / name).exists() else b""
                 add(name, hashlib.sha256(content).hexdigest())
     return digest.hexdigest()

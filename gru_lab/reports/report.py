@@ -52,8 +52,18 @@ def make(
     Raises:
         UserError: if no member is left, none is of the network of reference, or columns differ in what they share.
     """
+    records, table = begin(records, reference=reference, mixed=mixed, repetition=repetition)
+    return Report(table, written(records, table, html=html, command=command), records.broken)
+
+
+def begin(records: Found, *, reference: str | None, mixed: bool, repetition: int | None) -> tuple[Found, Table]:
+    """The whole members and their table, which are there before the figures; see `make`."""
     records = whole(records)
-    table = comparison.table(records, reference, mixed=mixed, repetition=repetition)
+    return records, comparison.table(records, reference, mixed=mixed, repetition=repetition)
+
+
+def written(records: Found, table: Table, *, html: bool, command: str) -> dict[str, bytes]:
+    """The files of a report by name; see `make`."""
     words, compared = render.shown(table), compare(table)
     page = comparison.comparison(table, pages.Material(records), compared)
     files = page.files()
@@ -66,13 +76,16 @@ def make(
     if compared is not None:
         tables = comparison_tables.tables(compared)
         files |= {"statistics.md": markdown.markdown(tables).encode(), "statistics.tex": latex.latex(tables).encode()}
-    return Report(table, files, records.broken)
+    return files
 
 
 def whole(records: Found) -> Found:
     """The members whose files fit their records; the others are named among the broken."""
     groups, broken = [], [*records.broken]
     for group in records.groups:
+        if unfit(group) is None:
+            groups.append(group)
+            continue
         sentences = {record.member.name: unfit(Group((record,))) for record in group.members}
         broken += [sentence for sentence in sentences.values() if sentence]
         members = tuple(record for record in group.members if not sentences[record.member.name])

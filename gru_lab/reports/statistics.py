@@ -46,17 +46,15 @@ class Interval:
 @cache
 def t_quantile(n: int) -> float:
     """The 97.5% quantile of Student's t with n - 1 degrees of freedom."""
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats takes a second to import
 
-    return float(t.ppf(1 - TAIL, n - 1))
+    return float(stdtrit(n - 1, 1 - TAIL))
 
 
 @cache
 def least_share(n: int) -> float:
-    """The smallest probability at which n of n draws still agree with 97.5%: Clopper & Pearson's limit for n of n."""
-    from scipy.stats import binomtest
-
-    return float(binomtest(n, n).proportion_ci(LEVEL, "exact").low)
+    """The smallest probability p of which n of n draws are no surprise, p^n = 2.5%: Clopper & Pearson's limit."""
+    return TAIL ** (1 / n)
 
 
 def mean_bounds(values: "np.ndarray", limits: Limits = ANYWHERE) -> "tuple[np.ndarray, np.ndarray]":

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from gru_lab.errors import UserError
 from gru_lab.runs.files import write_atomically
-from gru_lab.schema import Range, Schema, build
+from gru_lab.schema import Range, Schema
 
 SCHEMA = 2
 LAST_SEED = 2**31 - 4  # the three after it draw the held-out sets of sampled tasks
@@ -146,8 +147,8 @@ class Record(Schema):
         if content.pop("checksum", None) != checksum(content):
             raise UserError(f"{path} is not as it was written: its checksum differs; run the same command to mend it")
         try:
-            content["member"] = build(Member, content["member"])
-            return build(cls, content | {"folder": path.parent})
+            content["member"] = Member(**content["member"])
+            return cls(**content, folder=path.parent)  # checks itself
         except (KeyError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{path} is not a record of schema {SCHEMA}: {error}") from None
 
@@ -260,8 +261,12 @@ def find_records(folders: Sequence[Path], role: Role = "report") -> Found:
 
 def _of_runs(folder: Path) -> list[Path]:
     """The runs in and under a folder; what lies inside of one, as files of W&B do, is none."""
-    paths = sorted({path.parent for path in folder.rglob("config.yaml")})
-    return [path for path in paths if not any(other in path.parents for other in paths)]
+    paths = []
+    for root, inside, files in os.walk(folder):
+        if "config.yaml" in files:
+            paths.append(Path(root))
+            inside.clear()  # thousands of members need not be looked through
+    return sorted(paths)
 
 
 def _of_members(folder: Path) -> list[Path]:
