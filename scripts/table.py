@@ -57,7 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--page",
         metavar="PAGE",
-        help="write another page instead: comparison, generalisation, gradients, memory, prediction, statistics, or "
+        help="write another page instead: comparison, generalisation, gradients, memory, prediction, statistics, "
+        "tuning, or "
         "path/to/file.py:Class",
     )
     options = parser.parse_args(argv)

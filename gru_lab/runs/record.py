@@ -217,11 +217,13 @@ class Found:
         groups: of role `report`, each member once.
         broken: one sentence per member or run that cannot be read or did not finish.
         repeated: one sentence per group of which other folders hold members again; those are counted once.
+        tuning: the groups of role `tune` beside those of role `report`.
     """
 
     groups: tuple[Group, ...]
     broken: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    tuning: tuple[Group, ...] = ()
 
 
 def find_records(folders: Sequence[Path], role: Role = "report") -> Found:
@@ -248,15 +250,15 @@ def find_records(folders: Sequence[Path], role: Role = "report") -> Found:
             broken += sentences
             for record in members:
                 key = (record.identity, record.member.name)
-                if record.member.role != role:
-                    continue
-                if key in records:
-                    again[path] = again.get(path, 0) + 1
-                else:
+                if key not in records:
                     records[key] = record
+                elif record.member.role == role:
+                    again[path] = again.get(path, 0) + 1
     repeated = [f"{path}: {count} of its members stand in another folder too and are counted once there"
                 for path, count in again.items()]  # fmt: skip
-    return Found(tuple(grouped(records.values())), tuple(broken), tuple(repeated))
+    groups = grouped(records.values())
+    wanted, others = (tuple(g for g in groups if (g.shared.member.role == role) is same) for same in (True, False))
+    return Found(wanted, tuple(broken), tuple(repeated), others if role == "report" else ())
 
 
 def _of_runs(folder: Path) -> list[Path]:

@@ -11,6 +11,7 @@ import pytest
 
 from gru_lab.runs import Found, Group, Member, MemberFolder, Record, RunFolder, find_records, grouped
 from gru_lab.runs.log import Log
+from gru_lab.runs.record import Role
 from gru_lab.runs.store import measurement_line
 
 PARAMETERS = {"rnn": 1000, "lstm": 4000, "gru": 3000}
@@ -41,6 +42,7 @@ def write_group(
     device: str = "a CPU",
     protocol: str = "fixed",
     selection: dict[str, Any] | None = None,
+    role: Role = "report",
     **config: dict[str, Any],
 ) -> Group:
     """One finished run.
@@ -66,7 +68,7 @@ def write_group(
     identity = hashlib.sha256(json.dumps([whole, sources]).encode()).hexdigest()[:16]
     run = RunFolder.open(folder, whole | {"identity": identity})
     for place, loss in enumerate(losses):
-        member = Member(seed=seeds[place] if seeds else place, hyper=hyper or {})
+        member = Member(seed=seeds[place] if seeds else place, hyper=hyper or {}, role=role)
         kept: MemberFolder = run.member(member)
         kept.path.mkdir(parents=True)
         log = Log(kept.metrics)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gru_lab.errors import UserError
 from gru_lab.reports import comparison_tables, pages
 from gru_lab.reports.comparisons import compare
 from gru_lab.reports.coverage import (
@@ -185,6 +186,27 @@ def test_the_statistics_are_a_page_too(run):
         "statistics.csv",
         "statistics_overall.csv",
     }
+
+
+def test_the_tuning_page_shows_the_best_to_expect_of_a_budget(run, tmp_path, found):
+    for network, results in {"rnn": [0.1, 0.3, None, 0.2], "gru": [0.05, 0.15]}.items():
+        for n, result in enumerate(results):
+            hyper = {"optimizer.learning_rate": 0.001 * (n + 1), "optimizer.clip_at": 1.0}
+            run(network, losses=[result, result], hyper=hyper, seeds=[70, 71], role="tune", protocol="tuned")
+    run("gru", hyper={"optimizer.learning_rate": 0.001}, protocol="tuned")
+    material = found()
+    assert len(material.groups) == 1 and len(material.tuning) == 6 and material.broken == ()
+    page = pages.create("tuning").make(pages.Material(material))
+    rows = [line for line in page.write("markdown").splitlines() if line.startswith(("| rnn", "| gru"))]
+    rnn = expected_best([0.1, 0.3, 0.3, 0.2], "lower")
+    best = "optimizer.learning_rate=0.001 |"
+    assert rows == [
+        f"| rnn | 4 | 2 | {rnn[0]:.3g} | {rnn[1]:.3g} | {rnn[3]:.3g} | {best}",
+        f"| gru | 2 | 2 | 0.1 | 0.075 |  | {best}",
+    ]
+    assert page.files()["tuning_adding.png"].startswith(b"\x89PNG")
+    with pytest.raises(UserError, match="role tune"):
+        pages.create("tuning").make(pages.Material(Found(material.groups)))
 
 
 def test_numbers_are_written_as_people_read_them():
