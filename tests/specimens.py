@@ -148,6 +148,19 @@ def series(rng):
     return "month,value\n" + "".join(f"m{n},{value:.6f}\n" for n, value in enumerate(values))
 
 
+def tracks(rng):
+    """Boxes that move straight on, with gaps."""
+    rows = []
+    for track in range(60):
+        left, top, across, down = rng.randint(0, 500), rng.randint(0, 300), rng.randint(-8, 9), rng.randint(-8, 9)
+        for n in range(rng.choice([12, 20])):
+            if n == 0 or rng.rand() > 0.2:
+                rows.append(
+                    (10 * track + n + 1, track, left + across * n + rng.randint(0, 3), top + down * n, 40, 90, 1)
+                )
+    return "".join(",".join(map(str, row)) + "\n" for row in sorted(rows))
+
+
 SETS = {
     "mnist": digits,
     "fashion_mnist": digits,
@@ -157,4 +170,4 @@ SETS = {
     "imdb": reviews,
     "spoken_digit": recordings,
 }
-LOOSE = {"text.txt": text, "series.csv": series}  # what users bring of their own
+LOOSE = {"text.txt": text, "series.csv": series, "tracks.txt": tracks}  # what users bring of their own

@@ -38,4 +38,6 @@ from gru_lab.tasks.task import register as register
 from gru_lab.tasks.temporal_order import TemporalOrder as TemporalOrder
 from gru_lab.tasks.text import Text as Text
 from gru_lab.tasks.text import TinyShakespeare as TinyShakespeare
+from gru_lab.tasks.tracks import BouncingDigits as BouncingDigits
+from gru_lab.tasks.tracks import MotTracks as MotTracks
 from gru_lab.tasks.variable_copy import VariableCopy as VariableCopy
