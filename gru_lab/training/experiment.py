@@ -23,7 +23,7 @@ from gru_lab.runs.record import LAST_SEED, Member, Role, Seed
 from gru_lab.schema import CONTINUOUS, Fraction, NonNegative, Schema, Size, bound, build, continuous
 from gru_lab.tasks import Task
 from gru_lab.training import optimizers, protocols, remedies
-from gru_lab.training.axes import Axes, axes_of, settings
+from gru_lab.training.axes import Axes, Drawn, axes_of, settings
 from gru_lab.training.optimizers import Anonymous, Optimizer
 from gru_lab.training.protocols import Protocol
 from gru_lab.training.remedies import Remedy
@@ -95,8 +95,9 @@ class Training(Schema):
 class Population(Schema):
     """The members of a run: `seeds` of them from `first_seed` on, for every combination of the values on the axes.
 
-    `axes` names continuous hyper-parameters: `{"optimizer.learning_rate": [1e-3, 3e-3]}`. All members of a run are
-    arrays of one compiled program. `role` is `tune` for members that choose a setting and never see the test set.
+    `axes` names continuous hyper-parameters: `{"optimizer.learning_rate": [1e-3, 3e-3]}`, or draws them at random:
+    `{"optimizer.learning_rate": {"loguniform": [1e-4, 1e-1], "n": 16}}`. All members of a run are arrays of one
+    compiled program. `role` is `tune` for members that choose a setting and never see the test set.
     `placement`: `vmap` trains all at once, `map` one after the other, `devices` one after the other on each of the
     devices at hand; `auto` is `vmap` on an accelerator, else `devices`.
     """
@@ -163,6 +164,8 @@ class Experiment(Schema):
                     f"{where}.{path} is unknown: it must be {listed(self.hyper)}.{nearest(path, self.hyper)}"
                 )
             changed = [self.at({path: value}) for value in values]
+            if isinstance(values, Drawn):  # between its bounds nothing else is compiled than at them
+                changed = [self.at({path: value}) for value in (min(values), max(values))]
             if len({each.as_compiled for each in (self, *changed)}) > 1:
                 raise UserError(
                     f"{where}.{path} cannot differ between members: {path} is compiled in; sweep over it "

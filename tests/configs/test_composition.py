@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from gru_lab import cells, models, recurrence, tasks
@@ -73,6 +74,22 @@ def test_axes_and_fields_that_were_asked_for_arrive():
         (1, 3e-3),
     ]
     assert {m.role for m in members} == {"tune"} and job("force=true").force and not job().force
+
+
+def test_axes_that_are_drawn_vary_together_and_always_to_the_same_numbers():
+    rate, clip = "optimizer.learning_rate", "optimizer.clip_at"
+    line = [f"population.axes.{rate}={{loguniform:[1e-4,1e-1],n:60}}", f"population.axes.{clip}={{uniform:[1,3],n:60}}"]
+    members = job(*line, "population.axes.model.dropout=[0,0.5]", "population.seeds=1", "model.layers=2").experiment
+    points = [(m.hyper[rate], m.hyper[clip]) for m in members.members()]
+    assert len(points) == 120 and len({*points}) == 60, "a grid of the listed values, at each of the points"
+    rates, clips = (np.array(values) for values in zip(*dict.fromkeys(points), strict=True))
+    assert rates.min() >= 1e-4 and rates.max() <= 1e-1 and clips.min() >= 1 and clips.max() <= 3
+    assert 0.3 < np.mean(rates < 10**-2.5) < 0.7 and 0.3 < np.mean(clips < 2) < 0.7
+    assert abs(np.corrcoef(np.log(rates), clips)[0, 1]) < 0.4
+    again = job(*line, "population.seeds=1").experiment.members()
+    assert [(m.hyper[rate], m.hyper[clip]) for m in again] == [*dict.fromkeys(points)]
+    other = job(line[0].replace("n:60", "n:60,seed:1"), line[1], "population.seeds=1").experiment.members()
+    assert {m.hyper[rate] for m in other}.isdisjoint(rates) and [m.hyper[clip] for m in other] == clips.tolist()
 
 
 def test_compared_cells_have_equal_parameters():
