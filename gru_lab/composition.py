@@ -95,7 +95,7 @@ def _hydra() -> Iterator[None]:
     import hydra
 
     _register()
-    with _in_sentences(), hydra.initialize_config_dir(str(configs()), version_base="1.3"):
+    with _in_sentences(), hydra.initialize_config_dir(str(configs()), "gru-lab", version_base="1.3"):
         yield
 
 

@@ -6,7 +6,7 @@ import io
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -16,6 +16,7 @@ from gru_lab.config import Job
 from gru_lab.errors import UserError, in_one_line
 from gru_lab.runs.claim import Busy
 from gru_lab.runs.files import DiskFull
+from gru_lab.runs.identity import fingerprint
 from gru_lab.schema import Registry, Schema
 
 POLL = 0.5  # seconds between two looks at runs that others work on
@@ -62,7 +63,8 @@ class Task:
         import cloudpickle
 
         try:
-            return cls(place, outside.loaded(), cloudpickle.dumps((job, action, os.getcwd())))
+            card = job.experiment.card
+            return cls(place, outside.loaded(), cloudpickle.dumps((job, card, action, os.getcwd())))
         except Exception as error:
             raise UserError(f"{job.title} cannot be sent to another process: {in_one_line(error)}") from None
 
@@ -77,12 +79,12 @@ class Task:
             outside.find_in(module, Path(file))
         said = io.StringIO()
         try:
-            job, action, folder = cloudpickle.loads(self.content)
+            job, card, action, folder = cloudpickle.loads(self.content)
             os.chdir(folder)
             if alone:
                 one_device_a_core()
             with contextlib.redirect_stdout(said):
-                for outcome in in_turn([_unchanged(job)], action):
+                for outcome in in_turn([_unchanged(job, card)], action):
                     if outcome.error is not None:
                         raise outcome.error
         except Exception as error:
@@ -94,17 +96,16 @@ class Task:
         return said.getvalue(), None
 
 
-def _unchanged(job: Job) -> Job:
+def _unchanged(job: Job, card: Mapping[str, Any]) -> Job:
     """The job as it is here; `UserError` if its source, its data or JAX's numerics are not what they were."""
-    planned = job.experiment
-    if "once" in planned.card:  # nothing can be known of it
+    if "once" in card:  # nothing can be known of it
         return job
-    now = dataclasses.replace(planned)
-    if now.identity != planned.identity:
-        changed = [name for name, value in now.card.items() if value != planned.card.get(name)]
+    now = dataclasses.replace(job.experiment)
+    if now.card != card:
+        changed = [name for name, value in now.card.items() if value != card.get(name)]
         raise UserError(
-            f"{planned.name} would now be {now.name}, because its {' and '.join(changed)} changed since the sweep "
-            "began: give the command again"
+            f"{job.title} was {fingerprint(card)} and would now be {now.identity}, because its {' and '.join(changed)} "
+            "changed since the sweep began: give the command again"
         )
     return dataclasses.replace(job, experiment=now)
 

@@ -2,12 +2,15 @@
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gru_lab.runs import Member, RunFolder
 from gru_lab.runs.files import write_atomically
 from gru_lab.schema import NonNegative
 from gru_lab.training.callbacks.callback import Callback, Listener, register
+from gru_lab.training.experiment import Experiment
 from gru_lab.training.work import Work
 
 
@@ -28,6 +31,10 @@ class Status(Callback):
     def listen(self, work: Work) -> Listener:
         """See `Callback.listen`."""
         return Note(work, self.seconds)
+
+    def kept(self, experiment: Experiment, run: RunFolder, members: Sequence[Member]) -> None:
+        """Take away what a killed process has left."""
+        (run.path / "progress.json").unlink(missing_ok=True)
 
 
 class Note(Listener):
