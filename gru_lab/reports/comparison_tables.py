@@ -54,7 +54,7 @@ def on_tasks(made: Comparisons) -> Table:
         "p: permutation test of the differences paired by seed, two-sided (exact for at most 13 pairs)"
         + (f"; {pairs} pairs cannot give less than {_p(2.0 ** (1 - pairs))}." if pairs else "."),
         f"p (Holm): corrected over the {made.tests} tests of this table; bold below {SIGNIFICANT}.",
-        f"P(better): probability that a seed of the network is better than one of {made.reference} (Mann & Whitney; "
+        f"P(better): probability that a seed of the network is better than one of {made.reference} (Mann and Whitney; "
         f"interval: Newcombe 2006, holds in at least {WORST_IMPROVEMENT:.0%} of simulated normal samples).",
         "Solved: how many of the seeds, and Wilson's interval of their share.",
         "Updates and time to solve: median over all seeds (interval: order statistics, from six seeds on), never for "
@@ -160,8 +160,8 @@ def _estimate(around: Estimate | None) -> str:
     """`0.83 [0.35, 0.98]`."""
     if around is None or math.isnan(around.value):
         return ""
-    bounds = "" if math.isnan(around.low) else f" [{around.low:.2f}, {around.high:.2f}]"
-    return f"{around.value:.2f}{bounds}"
+    bounded = math.isfinite(around.high - around.low)
+    return f"{around.value:.2f}{f' [{around.low:.2f}, {around.high:.2f}]' * bounded}"
 
 
 def _solved(pair: Pair) -> str:

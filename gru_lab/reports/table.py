@@ -257,7 +257,7 @@ def _reading(rows: Sequence[Row], reference: str | None, repetition: int | None)
         + (" Floor: the best guess without memory." if any(row.floor for row in rows) else "")
         + f" Seeds per entry: {_seeds(rows)}.",
         INTERVAL
-        + (" Equal results: as far as the metric's limits and the number of seeds allow (Clopper & Pearson)."
+        + (" Equal results: as far as the metric's limits and the number of seeds allow (Clopper and Pearson)."
            if any(around.method == "all equal" for around in intervals) else "")
         + (" No interval: a single seed, or results that are all equal and tell nothing of their spread."
            if not all(around.bounded for around in intervals) else ""),

@@ -20,6 +20,7 @@ from gru_lab.reports.coverage import (
     improvement_coverage,
 )
 from gru_lab.reports.effects import (
+    Estimate,
     aggregate,
     averaged,
     expected_best,
@@ -211,3 +212,5 @@ def test_the_tuning_page_shows_the_best_to_expect_of_a_budget(run, tmp_path, fou
 
 def test_numbers_are_written_as_people_read_them():
     assert [comparison_tables._p(p) for p in (math.nan, 0.0001, 0.25)] == ["", "<0.001", "0.250"]
+    estimates = [Estimate(0.5, 0.25, 0.75), Estimate(0.0, 0.0, math.inf), Estimate(1.0, math.nan, math.nan), None]
+    assert [comparison_tables._estimate(around) for around in estimates] == ["0.50 [0.25, 0.75]", "0.00", "1.00", ""]
