@@ -23,7 +23,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sweep", default="compare", help="the folder of this comparison in it")
     options = parser.parse_args(argv)
 
-    from gru_lab.commandline import guarded, one_device_a_core, train
+    from gru_lab.commandline import guarded, one_device_a_core, train_all
     from gru_lab.composition import compose, numbered
 
     status: list[int] = []
@@ -40,8 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         for task in options.tasks.split(","):
             jobs += compose("train", ["-m", f"experiment=compare/{task}", *arguments])
         started = time.perf_counter()
-        for job in numbered(jobs):
-            train(job)
+        train_all(numbered(jobs))
         print(f"\n{len(jobs)} runs in {time.perf_counter() - started:.0f} s\n")
         from gru_lab.reports import publish
         from gru_lab.runs import find_records

@@ -54,11 +54,13 @@ def keep_plans(jobs: Sequence[Job], part: str = "") -> None:
         for job in jobs:
             if job.folder == folder:
                 experiment, known = job.experiment, planned.get(job.experiment.name)
-                members = [member.name for member in experiment.members()]
+                trials = experiment.protocol.trials(experiment)
+                members = [member.name for member in trials or experiment.members()]
                 planned[experiment.name] = Planned(
                     title=job.title,
                     members=tuple(dict.fromkeys([*(known.members if known else ()), *members])),
                     updates=experiment.training.updates,
+                    reported=experiment.population.seeds if trials else 0,
                 )
         for sentence in keep_plan(folder, Plan(command, str(Path.cwd()), planned, part)):
             print(sentence)

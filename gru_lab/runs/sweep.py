@@ -8,7 +8,7 @@ import hashlib
 import json
 import statistics
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,16 @@ from gru_lab.runs.store import RunFolder, move_aside
 
 @dataclass(frozen=True)
 class Planned:
-    """One run that a command asks for: what it is, its members by name, and the updates of each at most."""
+    """One run that a command asks for: what it is, its members by name, and the updates of each at most.
+
+    `reported` is the number of members that will be reported where a protocol chooses their hyper-parameters first:
+    their names are not known before.
+    """
 
     title: str
     members: tuple[str, ...]
     updates: int
+    reported: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,7 @@ def keep_plan(folder: Path, plan: Plan) -> list[str]:
             "command": plan.command,
             "folder": plan.folder,
             "part": plan.part,
-            "runs": {
-                name: {"title": each.title, "members": list(each.members), "updates": each.updates}
-                for name, each in plan.runs.items()
-            },
+            "runs": {name: asdict(each) | {"members": list(each.members)} for name, each in plan.runs.items()},
         }
         write_atomically(path, json.dumps(content, indent=1) + "\n")
     except OSError as error:
@@ -122,7 +124,9 @@ def states(folder: Path) -> list[State]:
     for plan in plans(folder):
         for name, each in plan.runs.items():
             known = planned[name].members if name in planned else ()
-            planned[name] = Planned(each.title, tuple(dict.fromkeys([*known, *each.members])), each.updates)
+            reported = max(each.reported, planned[name].reported if name in planned else 0)
+            members = tuple(dict.fromkeys([*known, *each.members]))
+            planned[name] = Planned(each.title, members, each.updates, reported)
     begun = sorted(path.parent.name for path in folder.glob("*/config.yaml"))
     if not planned and not begun:
         raise UserError(f"{folder} holds no sweep: no command has begun in it")
@@ -141,7 +145,8 @@ def _state(path: Path, planned: Planned | None, owners: Mapping[Path, str]) -> t
     records = [record for name in begun if (record := _record(run, name)) is not None]
     title = planned.title if planned else " on ".join(path.name.split("-")[:2])
     seconds = [each for record in records if (each := record.seconds_per_update) is not None]
-    state = State(path.name, title, len(members), len(records), owners.get(path / "claim.lock"), run.failure)
+    later = max((planned.reported if planned else 0) - sum(name.startswith("report-") for name in begun), 0)
+    state = State(path.name, title, len(members) + later, len(records), owners.get(path / "claim.lock"), run.failure)
     return state, statistics.median(seconds) if seconds else None
 
 
@@ -176,7 +181,9 @@ def _read(path: Path) -> Plan | None:
     try:
         content = json.loads(path.read_text())
         runs = {
-            str(name): Planned(str(each["title"]), tuple(map(str, each["members"])), int(each["updates"]))
+            str(name): Planned(
+                str(each["title"]), tuple(map(str, each["members"])), int(each["updates"]), int(each["reported"])
+            )
             for name, each in content["runs"].items()
         }
         return Plan(str(content["command"]), str(content["folder"]), runs, str(content["part"]))
