@@ -5,6 +5,7 @@
 
 import shlex
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from gru_lab.composition import compose
 from gru_lab.config import Job
 from gru_lab.exits import leave
 from gru_lab.schema import Schema, Size, UserError
+from gru_lab.tasks import name_of
 
 DOC = """Climb a ladder of ever longer tasks: a network's memory horizon is the longest that half of the seeds solve.
 
@@ -21,7 +23,7 @@ initialisation and trained on the shortest task. Runs are those of experiments/t
 
 Settings of this program, beside those below
 
-  lengths=[10,20,40]     the rungs, as task.length (10, 20, 40, ..., 320)
+  lengths=[10,20,40]     the rungs, as task.length (those of the task's ladder, such as 10, 20, 40, ..., 320)
   climb=true             do not stop at the first length that is not solved
   html=true              the page also as one file, index.html
   out=figures/mine       the folder of the page, the figures and the numbers (memory)"""
@@ -31,14 +33,14 @@ Settings of this program, beside those below
 class Ladder(Schema):
     """What this program does beside training; see `DOC`."""
 
-    lengths: tuple[Size, ...] = (10, 20, 40, 80, 160, 320)
+    lengths: tuple[Size, ...] | None = None
     climb: bool = False
     html: bool = False
     out: str = "memory"
 
     def check(self) -> None:
         """A ladder goes up."""
-        if not self.lengths or list(self.lengths) != sorted(set(self.lengths)):
+        if self.lengths is not None and (not self.lengths or list(self.lengths) != sorted(set(self.lengths))):
             self.refuse("lengths", "it must name lengths from the shortest to the longest, as in [10,20,40]")
 
 
@@ -49,8 +51,9 @@ def run(arguments: list[str]) -> None:
     started = time.perf_counter()
     if any(argument.partition("=")[0] == "task.length" for argument in rest):
         raise UserError("task.length is what this program climbs: write lengths=[10,20,40] instead")
+    lengths = options.lengths or ladder(compose("train", rest))
     ladders: list[tuple[Job, ...]] = list(
-        zip(*(compose("train", [*rest, f"task.length={n}"]) for n in options.lengths), strict=True)
+        zip(*(compose("train", [*rest, f"task.length={n}"]) for n in lengths), strict=True)
     )
 
     from gru_lab import launch
@@ -62,7 +65,7 @@ def run(arguments: list[str]) -> None:
     asked = launch.asked(["memory_capacity"])
     climbed: list[list[Run]] = [[] for _ in ladders]
     climbing = [*range(len(ladders))]
-    for rung, length in enumerate(options.lengths):
+    for rung, length in enumerate(lengths):
         part = f"length {length}: "
         runs = train_all([replace(ladders[n][rung], place=part) for n in climbing], part)
         for n, run in zip(climbing, runs, strict=True):
@@ -79,6 +82,16 @@ def run(arguments: list[str]) -> None:
     page = pages.create("memory").make(material)
     paths = save(page.files(formats=("markdown", "html") if options.html else ("markdown",)), Path(options.out))
     print(f"\n{len(paths)} files in {time.perf_counter() - started:.0f} s: {paths[0].parent}/README.md")
+
+
+def ladder(jobs: Sequence[Job]) -> tuple[int, ...]:
+    """The ladder that all tasks of a sweep share."""
+    ladders = {job.experiment.task.ladder for job in jobs}
+    if len(ladders) > 1:
+        raise UserError("lengths is not given, and the tasks have different ladders: write lengths=[10,20,40]")
+    if not (lengths := ladders.pop()):
+        raise UserError(f"task {name_of(jobs[0].experiment.task)!r} has no length, so that it makes no ladder")
+    return lengths
 
 
 if __name__ == "__main__":

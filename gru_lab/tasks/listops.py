@@ -28,9 +28,10 @@ class ListOps(Task):
 
     An argument is an operation with probability 1/4, else a digit; an operation has 2 to `arguments` arguments, and at
     depth `depth` there are only digits. [MIN, [MAX, [MED (the median, of an even number the mean of the middle two,
-    rounded down), [SM (the sum modulo 10). Kept are the expressions of more than `shortest` and fewer than `length`
-    tokens. Inputs are the digits, the operators and the closing bracket, without the parentheses of the original file.
-    They are drawn on the host when asked for, and kept in memory; examples are a pure function of split and position.
+    rounded down), [SM (the sum modulo 10). Kept are the expressions of fewer than `length` tokens and of more than
+    `shortest`, a quarter of `length` where that is null. Inputs are the digits, the operators and the closing bracket,
+    without the parentheses of the original file. Expressions are drawn on the host when asked for, and kept in memory;
+    they are a pure function of split and position.
     The best answer without memory names the commonest value. Solved: 95% right.
     Source: Nangia & Bowman 2018, arXiv:1804.06028; the rule is that of Tay et al. 2021, Long Range Arena,
     arXiv:2011.04006, and their code (lra_benchmarks/data/listops.py): 96,000 / 2,000 / 2,000 expressions.
@@ -47,15 +48,20 @@ class ListOps(Task):
     ladder: ClassVar = (50, 100, 200, 500, 1000, 2000)
 
     length: Annotated[int, Range(8)] = 2000
-    shortest: Size = 500
+    shortest: Size | None = None
     depth: Annotated[int, Range(2)] = 10
     arguments: Annotated[int, Range(2)] = 10
     expressions: Size = SIZES["train"]
 
     def check(self) -> None:
         """Lengths must lie between two bounds."""
-        if self.shortest + 4 > self.length:
+        if self.above + 4 > self.length:
             self.refuse("shortest", f"it must be at most {self.length - 4} with length={self.length}")
+
+    @property
+    def above(self) -> int:
+        """The number of tokens that an expression must have more than."""
+        return self.length // 4 if self.shortest is None else self.shortest
 
     @property
     def inputs(self) -> int:
@@ -91,12 +97,13 @@ class ListOps(Task):
 
     def longer(self, factor: int) -> "ListOps":
         """See `Task.longer`; both bounds grow."""
-        return replace(self, length=factor * self.length, shortest=factor * self.shortest)
+        shortest = None if self.shortest is None else factor * self.shortest
+        return replace(self, length=factor * self.length, shortest=shortest)
 
     def source(self) -> Stream:
         """The expressions of every split, padded to a power of two."""
         sizes = SIZES | {"train": self.expressions}
-        rule = (self.shortest, self.length, self.depth, self.arguments)
+        rule = (self.above, self.length, self.depth, self.arguments)
         return Stream({split: Expressions(n, size, rule) for n, (split, size) in enumerate(sizes.items())})
 
 

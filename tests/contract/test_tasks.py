@@ -1,5 +1,7 @@
 """What every registered task promises. A new task is found by its registration: nothing is listed here."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -140,6 +142,7 @@ def test_a_ladder_leads_to_longer_sequences_for_the_same_network(name):
             task.longer(2)
         return
     assert list(task.ladder) == sorted(set(task.ladder))
+    assert [dataclasses.replace(task, length=rung).length for rung in task.ladder] == [*task.ladder]
     longer = task.longer(2)
     assert longer.length == 2 * task.length and type(longer) is type(task)
     for name in ("inputs", "symbols", "outputs", "readout"):
