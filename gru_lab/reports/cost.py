@@ -27,7 +27,7 @@ def summary(rows: Rows, sizing: str, direction: str) -> dict[str, dict[str, floa
     `parameters` are the same at every shape.
     """
     here = [row for row in rows if (row["sizing"], row["direction"]) == (sizing, direction)]
-    found = {}
+    cells = {}
     for cell in dict.fromkeys(row["cell"] for row in here):
         lines = [row for row in here if row["cell"] == cell]
         means = {
@@ -35,9 +35,9 @@ def summary(rows: Rows, sizing: str, direction: str) -> dict[str, dict[str, floa
             for name in ("us_per_step", *RELATIVE)
         }
         ratios = [float(line["ratio"]) for line in lines]
-        found[cell] = means | {"low": min(ratios), "high": max(ratios)}
-        found[cell] |= {name: int(lines[0][name]) for name in ("hidden", "parameters")}
-    return dict(sorted(found.items(), key=lambda item: item[1]["ratio"]))
+        cells[cell] = means | {"low": min(ratios), "high": max(ratios)}
+        cells[cell] |= {name: int(lines[0][name]) for name in ("hidden", "parameters")}
+    return dict(sorted(cells.items(), key=lambda item: item[1]["ratio"]))
 
 
 def cost_table(rows: Rows) -> str:
@@ -88,13 +88,13 @@ def cost_figure(rows: Rows) -> dict[str, bytes]:
                 looks: dict[str, Any] = {"color": colour, "marker": marker, "markersize": 3.2, "linestyle": "none"}
                 [handles[direction]] = axis.plot(ratios, places, label=direction, **looks)
             axis.set(xscale="log", ylim=(len(order) - 0.4, -0.6))
-            axis.xaxis.set_major_locator(FixedLocator([4.0**k for k in range(-5, 8)]))
+            axis.xaxis.set_major_locator(FixedLocator([2.0**k for k in range(-5, 11)]))
             axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.xaxis.set_minor_locator(NullLocator())
             axis.set_yticks(range(len(order)), order)
             axis.grid(axis="y", linewidth=0.3, color="0.85")
             axis.set_axisbelow(True)
-            axis.set_title(sizing)
+            axis.set_title(sizing, fontsize=7)
         style.title(figure, "What does a step cost?", f"time of a cell / time of {rows[0]['cell']}, over shapes")
         style.legend(figure, list(handles.values()))
         return style.files(figure)
