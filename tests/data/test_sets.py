@@ -12,6 +12,7 @@ import pytest
 import specimens
 
 from gru_lab import UserError
+from gru_lab.composition import compose
 from gru_lab.data import files, images, music, sets
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,14 @@ def test_without_files_and_without_a_network_it_says_at_once_what_to_bring(tmp_p
     with pytest.raises(UserError, match=why):
         sets.prepare(music.SETS["piano_midi"])
     assert left(tmp_path) == []
+
+
+def test_a_command_line_names_the_folder(brought, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRU_LAB_DATA", str(tmp_path / "elsewhere"))
+    (job,) = compose("train", ["task=jsb_chorales", f"paths.manual_dir={brought}"])
+    assert job.experiment.identity and files.manual_dir() == brought
+    with pytest.raises(UserError, match=r"paths.manual_dir is .*nowhere': there is no such folder"):
+        compose("train", [f"paths.manual_dir={tmp_path}/nowhere"])
 
 
 def test_a_host_that_does_not_exist_is_not_reachable():
