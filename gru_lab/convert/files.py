@@ -8,6 +8,8 @@ Nothing is ever unpickled.
 
 import io
 import os
+import pickle
+import re
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -98,8 +100,23 @@ def _write_npz(path: Path, arrays: Arrays) -> None:
 def _read_pt(path: Path) -> Arrays:
     import torch
 
-    tensors = _state_dict(path, torch.load(path, map_location="cpu", weights_only=True), torch.Tensor)
-    return {str(name): tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        foreign = re.search(r"GLOBAL (\S+) was not an allowed global", str(error))
+        if foreign is None:
+            raise
+        raise UserError(
+            f"{path} holds {foreign[1]}, and only tensors and plain values are read: save `model.state_dict()` alone"
+        ) from None
+    return {
+        str(name): _array(tensor.detach().cpu()) for name, tensor in _state_dict(path, content, torch.Tensor).items()
+    }
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """The values of a tensor; bfloat16, which NumPy lacks, as the float32 that are equal to them."""
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()
 
 
 def _state_dict(path: Path, content: Any, tensor: type) -> Mapping[str, Any]:

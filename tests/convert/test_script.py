@@ -1,5 +1,6 @@
 """`scripts/convert_weights.py` on the files that people have: checkpoints of runs, of PyTorch programs, old outputs."""
 
+import argparse
 import sys
 import types
 
@@ -108,3 +109,14 @@ def test_the_checkpoint_of_a_pytorch_program_converts(tmp_path, capsys):
     line = ["--from", "torch", "--to", "gru_lab", "--prefix", "rnn."]
     assert convert_weights([str(tmp_path / "net.ckpt"), str(tmp_path / "o.npz"), *line]) == 0
     assert "torch agrees" in capsys.readouterr().out
+
+
+def test_what_pytorch_refuses_or_numpy_lacks(tmp_path):
+    torch = pytest.importorskip("torch", reason="writes .pt files with PyTorch: `pip install gru-lab[parity]`")
+    values = torch.tensor([1.0, -2.5, 3.0e38], dtype=torch.bfloat16)
+    torch.save({"state_dict": {"w": values}}, tmp_path / "half.pt")
+    array = convert.read(tmp_path / "half.pt")["w"]
+    assert array.dtype == np.float32 and array.tolist() == values.tolist()
+    torch.save({"state_dict": {"w": values}, "args": argparse.Namespace(lr=1)}, tmp_path / "object.pt")
+    with pytest.raises(UserError, match=r"holds argparse.Namespace, and only tensors .*: save `model.state_dict\(\)`"):
+        convert.read(tmp_path / "object.pt")
