@@ -8,7 +8,7 @@ from gru_lab.launchers.launcher import Action, Launcher, Outcome, in_turn, regis
 
 
 @register("basic")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Basic(Launcher):
     """Runs jobs in this process. Several such processes, on one machine or on many, may share a sweep."""
 

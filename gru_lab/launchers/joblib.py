@@ -11,7 +11,7 @@ ROUNDS = 3  # in which all jobs that are left run side by side
 
 
 @register("joblib")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Joblib(Launcher):
     """Runs `hydra.launcher.n_jobs` jobs at once (-1: one per core).
 

@@ -147,7 +147,7 @@ def in_turn(jobs: Sequence[Job], action: Action) -> Iterator[Outcome]:
         waiting = {place: waiting[place] for place in busy}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Launcher(Schema):
     """Runs the jobs of a command somewhere. `settings` are those of `hydra.launcher`, as plain values."""
 

@@ -38,7 +38,7 @@ class Work:
 
 
 @register("submitit_local")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Local(Launcher):
     """Runs every job in a process of its own on this machine, all at once."""
 
@@ -102,7 +102,7 @@ class Local(Launcher):
 
 
 @register("submitit_slurm")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Slurm(Local):
     """Runs every job as one task of a SLURM array. A job that is preempted or requeued goes on from its checkpoints.
 

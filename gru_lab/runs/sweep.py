@@ -108,8 +108,8 @@ def keep_plan(folder: Path, plan: Plan) -> list[str]:
 def plans(folder: Path) -> list[Plan]:
     """The plans of all commands that began in a sweep; one that cannot be read is left out."""
     paths = sorted((folder / ".plan").glob("*.json")) if (folder / ".plan").is_dir() else []
-    found = [_read(path) for path in paths if not path.name.startswith("old-")]
-    return [plan for plan in found if plan is not None]
+    readable = [_read(path) for path in paths if not path.name.startswith("old-")]
+    return [plan for plan in readable if plan is not None]
 
 
 def states(folder: Path) -> list[State]:
@@ -131,10 +131,10 @@ def states(folder: Path) -> list[State]:
     if not planned and not begun:
         raise UserError(f"{folder} holds no sweep: no command has begun in it")
     owners = alive([folder / name / "claim.lock" for name in dict.fromkeys([*planned, *begun])])
-    found = [_state(folder / name, planned.get(name), owners) for name in dict.fromkeys([*planned, *begun])]
-    known = {state.title: each for state, each in found if each is not None}
+    seen = [_state(folder / name, planned.get(name), owners) for name in dict.fromkeys([*planned, *begun])]
+    known = {state.title: each for state, each in seen if each is not None}
     usual = statistics.median(known.values()) if known else None
-    return [_estimated(folder, state, planned.get(state.name), known.get(state.title, usual)) for state, _ in found]
+    return [_estimated(folder, state, planned.get(state.name), known.get(state.title, usual)) for state, _ in seen]
 
 
 def _state(path: Path, planned: Planned | None, owners: Mapping[Path, str]) -> tuple[State, float | None]:

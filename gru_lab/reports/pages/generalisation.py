@@ -24,7 +24,7 @@ Measured = Mapping[str, "np.ndarray"]
 
 
 @register("generalisation")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Generalisation(Page):
     """The test metric against the length, in multiples of the length of training, per task and network."""
 
@@ -69,8 +69,8 @@ def _finite(group: Group, values: Measured) -> "np.ndarray":
 
 
 def _row(label: str, group: Group, values: Measured) -> list[str]:
-    found = _finite(group, values)
-    return [label, f"{group.shared.parameters:,}", *(summary(column, ".3g") for column in found.T)]
+    finite = _finite(group, values)
+    return [label, f"{group.shared.parameters:,}", *(summary(column, ".3g") for column in finite.T)]
 
 
 def curves(task: str, columns: Mapping[str, tuple[Group, Measured]], colours: Palette) -> dict[str, bytes]:

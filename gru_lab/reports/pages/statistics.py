@@ -13,7 +13,7 @@ from gru_lab.reports.table import REFERENCE
 
 
 @register("statistics")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Statistics(Page):
     """The comparisons of all groups.
 

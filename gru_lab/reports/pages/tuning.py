@@ -25,7 +25,7 @@ READING = (
 
 
 @register("tuning")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tuning(Page):
     """The budget that tuning took, from the members of role `tune`."""
 

@@ -24,7 +24,7 @@ from gru_lab.training.work import Work
 
 
 @register("generalisation")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Generalisation(Callback):
     """Measures the best parameters of every reporting member on longer sequences: `measurements/generalisation.jsonl`.
 

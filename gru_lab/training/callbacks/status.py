@@ -15,7 +15,7 @@ from gru_lab.training.work import Work
 
 
 @register("status")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Status(Callback):
     """Keeps `progress.json` in the folder of the run while members train: the update, and the seconds that are left.
 

@@ -9,7 +9,7 @@ from gru_lab.training.optimizers.optimizer import LearningRate, Optimizer, regis
 
 
 @register("adadelta")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adadelta(Optimizer):
     """Steps as long as earlier ones (Zeiler 2012, arXiv:1212.5701, algorithm 1), as in Cho 2014.
 

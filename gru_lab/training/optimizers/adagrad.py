@@ -9,7 +9,7 @@ from gru_lab.training.optimizers.optimizer import LearningRate, Optimizer, regis
 
 
 @register("adagrad")
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Adagrad(Optimizer):
     """Gradients g divided by the root of the sum of all their squares (Duchi et al. 2011, JMLR 12, figure 1).
 
