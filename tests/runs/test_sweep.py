@@ -3,11 +3,12 @@
 import dataclasses
 import errno
 import json
+import runpy
 import threading
 
 import pytest
 from test_claim import holder, stop
-from tiny import contents, experiment, run, stopper
+from tiny import ROOT, contents, experiment, run, stopper
 
 from gru_lab import UserError, tasks
 from gru_lab.config import Job, Paths
@@ -56,8 +57,13 @@ def test_a_failed_run_takes_no_other_down_and_stands_at_the_end_with_its_name(tm
     assert (failed.word, failed.name, failed.failure) == ("failed", name, "RuntimeError: it broke")
     assert done.word == "done" and failed.seconds > 0, "the other run tells what an update takes"
     assert "Traceback" in (tmp_path / "s" / name / "failure.txt").read_text()
+    status = runpy.run_path(str(ROOT / "scripts" / "sweep.py"))["main"]
+    assert status(["status", str(tmp_path / "s")]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith(f"{name}  0/2  failed: RuntimeError: it broke (") and said[1].endswith("  2/2  done")
+    assert said[2].startswith("2 runs: 1 done, 1 failed; 2 of 4 members done; ") and said[2].endswith(" of work left")
     launch(sweep(tmp_path), train)
-    assert words(tmp_path) == [("done", 2, 2), ("done", 2, 2)]
+    assert words(tmp_path) == [("done", 2, 2), ("done", 2, 2)] and status(["status", str(tmp_path / "s")]) == 0
     assert contents(tmp_path / "s") == straight
 
 
