@@ -114,5 +114,5 @@ def _different(key: Key, batch: int, log_weights: np.ndarray, count: int):
     The greatest of independent Gumbel variables shifted by the logarithms of the weights (Kool et al. 2019,
     arXiv:1903.06059).
     """
-    scores = jax.random.gumbel(key, (batch, len(log_weights))) + jnp.asarray(log_weights, jnp.float32)
+    scores = jax.random.gumbel(key, (batch, len(log_weights))) + jnp.asarray(log_weights, jnp.float32)[None]
     return jax.lax.top_k(scores, count)[1]

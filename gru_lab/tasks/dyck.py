@@ -111,7 +111,7 @@ class Dyck(Task):
         k_open, k_kind, k_class, k_wrong = jax.random.split(key, 4)
         coins_TB = jax.random.uniform(k_open, (steps, batch))
         kinds_TB = jax.random.randint(k_kind, (steps, batch), 0, self.kinds)
-        levels = jnp.arange(self.depth + 1)
+        levels = jnp.arange(self.depth + 1)[None]
 
         def step(state: tuple[Array, Array], drawn: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], Array]:
             depth_B, stack_BD = state
@@ -120,7 +120,7 @@ class Dyck(Task):
             top_BD = levels == (depth_B - 1)[:, None]
             closed_B = self.kinds + jnp.sum(jnp.where(top_BD, stack_BD, 0), axis=1)
             pushed_BD = jnp.where((levels == depth_B[:, None]) & opens_B[:, None], kinds_B[:, None], stack_BD)
-            return (depth_B + 2 * opens_B - 1, pushed_BD), jnp.where(opens_B, kinds_B, closed_B)
+            return (depth_B + jnp.where(opens_B, 1, -1), pushed_BD), jnp.where(opens_B, kinds_B, closed_B)
 
         nothing = jnp.zeros(batch, kinds_TB.dtype), jnp.zeros((batch, self.depth + 1), kinds_TB.dtype)
         brackets_BT = jax.lax.scan(step, nothing, (coins_TB, kinds_TB, opening_TD))[1].T
@@ -132,9 +132,11 @@ class Dyck(Task):
         chosen_B = jnp.argmax(jnp.where(closing_BT, jax.random.uniform(k_place, closing_BT.shape), -1), axis=1)
         shift_B = jnp.where(classes_B == 0, jax.random.randint(k_shift, (batch,), 1, max(self.kinds, 2)), 0)
         wrong_BT = self.kinds + (brackets_BT - self.kinds + shift_B[:, None]) % self.kinds
-        inputs_BT = jnp.where(jnp.arange(steps) == chosen_B[:, None], wrong_BT, brackets_BT)
-        last = jnp.arange(steps) == steps - 1
-        return Batch(inputs_BT, jnp.where(last, classes_B[:, None], 0), weights=jnp.tile(last * 1.0, (batch, 1)))
+        inputs_BT = jnp.where(jnp.arange(steps)[None] == chosen_B[:, None], wrong_BT, brackets_BT)
+        last = jnp.arange(steps)[None] == steps - 1
+        return Batch(
+            inputs_BT, jnp.where(last, classes_B[:, None], 0), weights=jnp.tile(jnp.where(last, 1.0, 0.0), (batch, 1))
+        )
 
 
 def _bit(p: float) -> float:

@@ -90,15 +90,17 @@ class InductionHeads(Task):
     def sample(self, key: Key, batch: int) -> Batch:
         """Fresh sequences."""
         k_token, k_place = jax.random.split(key)
-        steps = jnp.arange(self.length)
+        steps = jnp.arange(self.length)[None]
         if self.convention == "olsson2022":
             half_BN = jax.random.randint(k_token, (batch, self.length // 2), 0, self.alphabet)
             inputs_BT = jnp.tile(half_BN, (1, 2))
             asked = (steps >= self.length // 2) & (steps < self.length - 1)
-            return Batch(inputs_BT, jnp.roll(inputs_BT, -1, axis=1), weights=jnp.tile(asked * 1.0, (batch, 1)))
+            return Batch(
+                inputs_BT, jnp.roll(inputs_BT, -1, axis=1), weights=jnp.tile(jnp.where(asked, 1.0, 0.0), (batch, 1))
+            )
         tokens_BT = jax.random.randint(k_token, (batch, self.length), 0, self.alphabet)
         place_B1 = jax.random.randint(k_place, (batch, 1), 0, self.length - 2)
         answers_B1 = jnp.take_along_axis(tokens_BT, place_B1 + 1, axis=1)
         last = steps == self.length - 1
         inputs_BT = jnp.where((steps == place_B1) | last, self.alphabet, tokens_BT)
-        return Batch(inputs_BT, jnp.where(last, answers_B1, 0), weights=jnp.tile(last * 1.0, (batch, 1)))
+        return Batch(inputs_BT, jnp.where(last, answers_B1, 0), weights=jnp.tile(jnp.where(last, 1.0, 0.0), (batch, 1)))

@@ -87,7 +87,7 @@ class Latch(Task):
         noise_BT = DEVIATION * jax.random.normal(k_noise, (batch, self.length + extra))
         lengths_B = jax.random.randint(k_length, (batch,), self.length, self.length + extra + 1)
         clean = 1.0 if self.convention == "hochreiter1997_3a" else 0.0
-        informs = jnp.arange(self.length + extra) < self.informative
-        signs_B1 = (2 * classes_B - 1)[:, None]
+        informs = jnp.arange(self.length + extra)[None] < self.informative
+        signs_B1 = jnp.where(classes_B == 1, 1.0, -1.0)[:, None]
         inputs_BT = jnp.where(informs, signs_B1 + (1 - clean) * noise_BT, noise_BT)
         return Batch(inputs_BT[..., None], classes_B, lengths_B)

@@ -79,7 +79,7 @@ class MackeyGlass(Task):
         attractor, width = _attractor(self.delay), self.delay * PER_UNIT
         rows_B1 = jax.random.randint(k_row, (batch, 1), 0, attractor.shape[0])
         starts_B1 = jax.random.randint(k_start, (batch, 1), 0, attractor.shape[1] - width)
-        past_BW = jnp.asarray(attractor, jnp.float32)[rows_B1, starts_B1 + jnp.arange(width + 1)]
+        past_BW = jnp.asarray(attractor, jnp.float32)[rows_B1, starts_B1 + jnp.arange(width + 1)[None]]
         past_BW += jax.random.uniform(k_shift, (batch, 1), minval=-SHIFT, maxval=SHIFT)
         matrices = [jnp.asarray(each, jnp.float32) for each in _matrices(self.delay)]
 
@@ -101,7 +101,7 @@ def _one_delay(past: Any, matrices: Any) -> Any:
     def grown(x: Any) -> Any:
         return GROWTH * x / (1 + x**POWER)
 
-    return past[:, -1:] * carried + grown(past) @ at_steps + grown(past @ between) @ at_halves
+    return past[:, -1:] * carried[None] + grown(past) @ at_steps + grown(past @ between) @ at_halves
 
 
 @lru_cache

@@ -80,6 +80,7 @@ class Sinusoid(Task):
         k_omega, k_phase = jax.random.split(key)
         omega_B1 = jax.random.uniform(k_omega, (batch, 1), minval=self.low, maxval=self.high)
         phase_B1 = jax.random.uniform(k_phase, (batch, 1), maxval=2 * math.pi)
-        known = jnp.arange(self.length) >= 2
-        whole = forecast(jnp.sin(omega_B1 * jnp.arange(self.length + self.horizon) + phase_B1), self.horizon)
-        return whole._replace(weights=jnp.tile(known * 1.0, (batch, 1)))
+        known = jnp.arange(self.length)[None] >= 2
+        steps = jnp.arange(self.length + self.horizon, dtype=omega_B1.dtype)[None]
+        whole = forecast(jnp.sin(omega_B1 * steps + phase_B1), self.horizon)
+        return whole._replace(weights=jnp.tile(jnp.where(known, 1.0, 0.0), (batch, 1)))

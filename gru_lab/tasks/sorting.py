@@ -85,5 +85,5 @@ class Sorting(Task):
         blanks = jnp.full((batch, self.length), self.alphabet + 1, row_BN.dtype).at[:, 0].set(self.alphabet)
         inputs_BT = jnp.concatenate([row_BN, blanks], axis=1)
         targets_BT = jnp.pad(jnp.sort(row_BN, axis=1), ((0, 0), (self.length, 0)))
-        asked = jnp.arange(2 * self.length) >= self.length
-        return Batch(inputs_BT, targets_BT, weights=jnp.tile(asked * 1.0, (batch, 1)))
+        asked = jnp.arange(2 * self.length)[None] >= self.length
+        return Batch(inputs_BT, targets_BT, weights=jnp.tile(jnp.where(asked, 1.0, 0.0), (batch, 1)))

@@ -75,7 +75,7 @@ WRONG = [
     ("gradients.py", ["cell=gruu"], "Did you mean 'gru'?"),
     ("memory.py", ["lengths=[20,10]"], "it must name lengths from the shortest to the longest"),
     ("memory.py", ["task.length=10"], "write lengths=[10,20,40] instead"),
-    ("memory.py", ["task=digits"], "task.length is unknown"),
+    ("memory.py", ["task=digits"], "task 'digits' has no length"),
     ("prediction.py", ["nowhere"], "nowhere is not a folder"),
 ]
 

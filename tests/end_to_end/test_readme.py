@@ -31,6 +31,7 @@ def test_every_block_runs(tmp_path):
             if words[0] != "python":  # the two commands themselves; compare is run in test_commands.py
                 continue
             short = SHORT if TRAINS.search(words[1]) and "--help" not in words else []
+            short = short + ["protocol=fixed"] * (bool(short) and "protocol=tuned" not in words)
             trained += bool(short)
             budget = [word for word in words if not word.startswith("population.seeds")]
             execute([sys.executable, str(ROOT / words[1]), *budget[2:], *short], tmp_path, line)

@@ -165,7 +165,7 @@ def test_a_job_that_changed_on_its_way_is_told_and_not_trained(folder):
     file.write_text(CELL)
     (job,) = compose("train", [*SIZES, f"cell={file}:Minimal", "cell.hidden=3", f"paths.runs={folder}"])
     task = Task.of(0, job, train)
-    assert job.experiment.identity and task.files == {"my_cells": str(file.resolve())}
+    assert job.experiment.identity and task.files["my_cells"] == str(file.resolve())
     file.write_text(CELL.replace("self.rate * h", "h"))
     said, error = task.run()
     assert said == "" and error is not None and not list(folder.glob("default/*"))

@@ -8,6 +8,7 @@ from gru_lab import cells, tasks
 EASY = {
     "adding": {"length": 4},
     "associative_recall": {"length": 8, "pairs": 2, "vocabulary": 8, "filler": "blank"},
+    "bouncing_digits": {"length": 10},
     "copy": {"length": 2, "items": 2, "alphabet": 3},
     "delayed_xor": {"length": 4},
     "dyck": {"length": 12, "depth": 2},

@@ -149,6 +149,7 @@ def test_callbacks_act_in_the_order_of_their_places_and_are_closed_whatever_ends
         "metrics",
         "progress",
         "record",
+        "status",
     }
 
 

@@ -27,7 +27,7 @@ def experiment(cell="rnn", remedy="omega", task="adding", layers=1, seeds=2, upd
     return Experiment(
         cells.create(cell, hidden=4),
         tasks.create(task, length=6) if task != "copy" else tasks.create(task, length=2, items=1, alphabet=2),
-        model("recurrent", layers=layers),
+        model=model("recurrent", layers=layers),
         training=Training(updates=updates, evaluate_every=6, batch=3, validation=8, test=8, chunk=8),
         population=Population(seeds=seeds),
         remedy=remedies.create(remedy, **fields),

@@ -31,6 +31,7 @@ FAMILIES = {
     "optimizer": optimizers,
     "remedy": remedies,
 }
+CHAOTIC = ("lorenz", "mackey_glass")  # rounding grows: another processor gives other digits
 CLASSES = [(group, name) for group, family in FAMILIES.items() for name in family.names()]
 CLASSES.append(("training", "training"))  # the loop itself
 
@@ -145,7 +146,8 @@ def test_the_numbers_of_a_class_are_those_of_its_revision(group, name):
     anew = "write its numbers anew with python tests/training/test_revisions.py"
     assert theirs is not None, f"{group} {name!r} is new: {anew}"
     assert ours["revisions"] == theirs["revisions"], f"the revision of {group} {name!r} was raised: {anew}"
-    same = np.allclose(ours["numbers"], theirs["numbers"], rtol=2e-4, atol=2e-5)
+    loose = 5e-3 if name in CHAOTIC else 0
+    same = np.allclose(ours["numbers"], theirs["numbers"], rtol=max(2e-4, loose), atol=max(2e-5, loose))
     assert same, f"the numbers of {group} {name!r} changed: raise this class's revision, and {anew}"
 
 
