@@ -40,7 +40,7 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
-def listed(names: Iterable[object]) -> str:
+def listed(names: Iterable[object], word: str = "or") -> str:
     """The names as people list them: `a, b or c`."""
     *most, last = [str(name) for name in names] or ["nothing"]
-    return f"{', '.join(most)} or {last}" if most else last
+    return f"{', '.join(most)} {word} {last}" if most else last

@@ -53,7 +53,7 @@ def _place(path: Path, names: list[str], first: list[str], column: str | None) -
     if len(numbers) == 1:
         return numbers[0]
     if not numbers:
-        raise UserError(f"{path} has no column of numbers: its columns are {listed(names)}".replace(" or ", " and "))
+        raise UserError(f"{path} has no column of numbers: its columns are {listed(names, 'and')}")
     raise UserError(f"task.column is None: choose {listed(names[n] for n in numbers)} of {path}")
 
 

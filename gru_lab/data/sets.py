@@ -204,7 +204,7 @@ def _check_reachable(dataset: DataSet) -> None:
     base = manual_dir()
     place = f"{base}/{dataset.folder}/" if base else f"FOLDER/{dataset.folder}/"
     ways = "" if base else f", and set {FOLDER} to FOLDER"
-    missing = f"put {listed(file.name for file in dataset.files)} into {place}{ways}".replace(" or ", " and ")
+    missing = f"put {listed((file.name for file in dataset.files), 'and')} into {place}{ways}"
     if not host:
         raise UserError(f"{dataset.name} is not there, and TFDS has no download of it: {missing}")
     if not reachable(host):

@@ -70,7 +70,7 @@ def over_tasks(made: Comparisons) -> Table:
         [each.network, *map(_estimate, (each.rank, each.improvement, each.mean, each.median, each.iqm, each.solved))]
         for each in made.overall
     ]
-    tasks, scored = (listed(labels).replace(" or ", " and ") for labels in (made.tasks, made.scored))
+    tasks, scored = (listed(labels, "and") for labels in (made.tasks, made.scored))
     notes: list[Words] = [
         f"Over {tasks}: the tasks on which all networks were trained, taken as given.",
         "Rank: of the mean results on each task, 1 for the best; then the mean over the tasks.",

@@ -67,8 +67,10 @@ def differences(placed: Layout, seeds: bool = True) -> Differences:
             for sentence in compared(many):
                 if not all(f"{sentence.partition(':')[0]}=" in label for label in group):
                     rows_of[sentence].append(row)
-        for sentence in listed({column: entry.chosen for column, entry in group.items()}):
-            chosen[sentence].append(row)
+        for path in dict.fromkeys(path for entry in group.values() for path in entry.chosen):
+            owners = by(group, lambda column, path=path, group=group: group[column].chosen.get(path, UNSET))
+            values = ", ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
+            chosen[path].append(f"{row} {values}")
     across = []
     for column in placed.columns:
         many = {row: known[row, column].of_network for row in placed.column(column)}
@@ -80,20 +82,14 @@ def differences(placed: Layout, seeds: bool = True) -> Differences:
     return Differences(
         sentences(shared, "the networks differ in"),
         (*sentences(columns, "the networks differ in"), *across),
-        sentences(chosen, "chosen on validation data:"),
+        tuple(f"Chosen on validation data, {path}: {'; '.join(of_rows)}." for path, of_rows in chosen.items()),
     )
 
 
 def compared(many: Mapping[str, Settings]) -> list[str]:
     """`hidden units: 100 (rnn); 46 (lstm, gru)` for each name under which the mappings differ."""
-    names = differing(list(many.values()))
-    return listed({owner: {name: settings.get(name, UNSET) for name in names} for owner, settings in many.items()})
-
-
-def listed(many: Mapping[str, Settings]) -> list[str]:
-    """`hidden units: 100 (rnn); 46 (lstm, gru)` for each name."""
     sentences = []
-    for name in dict.fromkeys(name for settings in many.values() for name in settings):
+    for name in differing(list(many.values())):
         owners = by(many, lambda owner, name=name: many[owner].get(name, UNSET))
         values = "; ".join(f"{value} ({', '.join(names)})" for value, names in owners.items())
         sentences.append(f"{name}: {values}")

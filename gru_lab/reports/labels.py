@@ -74,7 +74,7 @@ def describe(group: Group) -> Described:
     shared = group.shared
     protocol = " and ".join(sorted({record.protocol for record in group.members}))
     of_choice, ends = shared.selection.get("hyper", {}), shared.selection.get("edge", ())
-    chosen = {path: text(value) + ", an end of its axis" * (path in ends) for path, value in of_choice.items()}
+    chosen = {path: text(value) + " at an end of its axis" * (path in ends) for path, value in of_choice.items()}
     settings = flat(shared.config) | {path: text(value) for path, value in group.hyper.items() if path not in chosen}
     beyond = {"protocol": protocol} | flat({"numerics": shared.numerics, "revisions": shared.revisions})
     for kind, hashes in (("data", shared.data), ("sources", shared.sources)):

@@ -84,7 +84,7 @@ def _caption(table: Table, rows: Sequence[Line]) -> str:
     cost = f", of the other networks relative to the {name_of(table.reference)}" if table.reference else ""
     best = " Bold: the best, where its interval overlaps no other." if any(entry.best for entry in entries) else ""
     return (
-        f"Comparison on {listed(map(name_of, labels)).replace(' or ', ' and ')}: mean over {count} "
+        f"Comparison on {listed(map(name_of, labels), 'and')}: mean over {count} "
         f"seed{'s' * (seeds[-1] > 1)} on the test data{', how many solved the task,' * solvable} and {LEVEL:.0%} "
         f"interval; parameters and time per update{cost}.{best}"
     )

@@ -211,9 +211,8 @@ def test_rates_that_a_protocol_chose_are_told_and_name_no_column(run):
     ])  # fmt: skip
     assert table.columns == ("rnn", "gru") and [row.label for row in table.rows] == ["adding", "copy"]
     notes = [*table.notes, *table.further]
-    choice = f"chosen on validation data: {RATE}: "
-    assert f"adding: {choice}0.001, an end of its axis (rnn); 0.01 (gru)." in notes
-    assert f"copy: {choice}0.01 (rnn, gru)." in notes
+    choice = "adding 0.001 at an end of its axis (rnn), 0.01 (gru); copy 0.01 (rnn, gru)"
+    assert f"Chosen on validation data, {RATE}: {choice}." in notes
     with pytest.raises(UserError, match=r"optimizer\.clip_at: 1\.0 \(rnn\); 2\.0 \(gru\)"):
         build([run(name, hyper={RATE: 0.1, "optimizer.clip_at": clip}, selection={"hyper": {RATE: 0.1}})
                for name, clip in (("rnn", 1.0), ("gru", 2.0))])  # fmt: skip

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from gru_lab.errors import UserError
+from gru_lab.errors import UserError, listed
 from gru_lab.reports import comparison_tables, render
 from gru_lab.reports.comparisons import Comparisons, compare
 from gru_lab.reports.curves import learning_curves
@@ -64,6 +64,6 @@ def comparison(table: Table, material: Material, compared: Comparisons | None) -
                 taken.append(unused(f"{kind}_{file_name(row)}", taken))
                 blocks.append(Figure(taken[-1], files, f"{words}: {row}"))
     networks = dict.fromkeys(group.shared.network for group in groups)
-    title = f"{len(networks)} network{'s' * (len(networks) > 1)} on {' and '.join(placed.rows)}"
+    title = f"{len(networks)} network{'s' * (len(networks) > 1)} on {listed(placed.rows, 'and')}"
     data = {"table.csv": render.csv(table).encode()} | (comparison_tables.csv(compared) if compared else {})
     return Document(title, blocks, data)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gru_lab.errors import UserError
+from gru_lab.errors import UserError, listed
 from gru_lab.reports import questions
 from gru_lab.reports.document import Block, Code, Document, Figure, Heading, Table, Text
 from gru_lab.reports.escape import plain
@@ -48,7 +48,7 @@ class Gradients(Page):
         blocks += asked(subjects)
         if self.animate:
             blocks += _films(subjects)
-        title = f"Gradients and memory of {len(networks)} networks on {' and '.join(tasks)}"
+        title = f"Gradients and memory of {len(networks)} networks on {listed(tasks, 'and')}"
         return Document(title, blocks, {"numbers.csv": numbers(subjects)})
 
 
