@@ -1,4 +1,4 @@
-"""Training: experiments, pure functions, populations, optimisers, remedies, callbacks, and `run` that joins them."""
+"""Training: experiments, pure functions, populations, optimisers, remedies, protocols, callbacks, and `run`."""
 
 from gru_lab.training.experiment import Experiment, Population, Training
 from gru_lab.training.run import Loaded, Run, load, run
