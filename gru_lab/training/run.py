@@ -142,12 +142,12 @@ class _Training:
         """
         experiment, protocol = self.experiment, self.experiment.protocol
         going = {member.setting for member in members}
-        with ExitStack() as open_ones:
-            sessions = [open_ones.enter_context(_begun(work, self.callbacks, self.held)) for work in works]
+        with ExitStack() as closing:
+            running = [closing.enter_context(_begun(work, self.callbacks, self.held)) for work in works]
             for rung in [*protocol.rungs(experiment), experiment.training.updates]:
-                for session in sessions:
-                    session.work.train_until(rung, going)
-                    session.advance()
+                for each in running:
+                    each.work.train_until(rung, going)
+                    each.advance()
                 if rung < experiment.training.updates:
                     trials = [
                         Trial.at(rung, member, self.folder.member(member).read_metrics(), experiment)
@@ -155,8 +155,8 @@ class _Training:
                         if member.setting in going
                     ]
                     going = protocol.promoted(trials, experiment)
-            for session in sessions:
-                session.finish()
+            for each in running:
+                each.finish()
 
     def _move_aside_superseded(self, selection: Selection) -> None:
         """Move aside what was reported of an earlier choice, so that no table counts it."""
@@ -190,9 +190,9 @@ class _Training:
         ]
         if all(member.role == "report" for member in missing):
             for work in works:
-                with _begun(work, self.callbacks, self.held) as session:
-                    session.advance()
-                    session.finish()
+                with _begun(work, self.callbacks, self.held) as each:
+                    each.advance()
+                    each.finish()
         else:
             self._train_trials(works, members)
         self.trained += missing
@@ -280,7 +280,7 @@ def _write_layout(folder: MemberFolder, layout: Layout) -> None:
 
 
 @dataclass(frozen=True)
-class _Session:
+class _Running:
     """A group of members in training, what watches them, and the claim on their run."""
 
     work: Work
@@ -303,7 +303,7 @@ class _Session:
 
 
 @contextmanager
-def _begun(work: Work, callbacks: Sequence[Callback], held: Claim) -> Iterator[_Session]:
+def _begun(work: Work, callbacks: Sequence[Callback], held: Claim) -> Iterator[_Running]:
     """A group of members, ready to train; however it ends, every listener is closed."""
     with ExitStack() as closing:
         listeners: list[Listener] = []
@@ -316,7 +316,7 @@ def _begun(work: Work, callbacks: Sequence[Callback], held: Claim) -> Iterator[_
         step = work.compile()
         for listener in listeners:
             listener.begin()
-        yield _Session(work, listeners, step, held)
+        yield _Running(work, listeners, step, held)
 
 
 class Loaded(NamedTuple):
