@@ -200,6 +200,8 @@ SLOW = [
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_process_that_is_stopped_leaves_what_another_one_goes_on_from(how, tmp_path, capsys):
+    if how == signal.SIGINT and signal.getsignal(how) == signal.SIG_IGN:
+        pytest.skip("the tests were started to outlive SIGINT, and so are the programs that they start")
     source = f"import sys; from tiny import command; sys.exit(command(*{SLOW!r}, 'paths.runs={tmp_path}'))"
     process = python(source, folder=tmp_path)
     deadline = time.monotonic() + 120

@@ -91,10 +91,10 @@ def test_a_second_call_trains_nothing_and_more_seeds_train_those_alone(straight,
     ("place", "moment", "count"),
     [
         (15, "evaluated", 1),  # metrics of the rung are written, and no checkpoint
-        (65, "evaluated", 1),  # all have reached the rung
+        pytest.param(65, "evaluated", 1, marks=pytest.mark.slow),  # all have reached the rung
         (65, "evaluated", 2),  # those that went on have ended
         (65, "finish", 1),  # trials have ended, and have no records
-        (65, "evaluated", 4),  # within the members that are reported
+        pytest.param(65, "evaluated", 4, marks=pytest.mark.slow),  # within the members that are reported
     ],
 )
 def test_wherever_a_tuned_run_is_stopped_it_goes_on_to_the_same_bytes(place, moment, count, straight, tmp_path):
