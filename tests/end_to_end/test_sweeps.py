@@ -77,7 +77,7 @@ def written(run):
 
 
 @pytest.mark.slow
-def test_a_shared_sweep_that_is_killed_20_times_ends_in_the_same_bytes(tmp_path, kills=20, updates=20_000):
+def test_a_shared_sweep_that_is_killed_20_times_ends_in_the_same_bytes(tmp_path, kills=20, updates=80_000):
     draw, made, moments = random.Random(os.environ.get("KILL_SEED", "0")), 0, []
     line = [*SWEEP, f"training.updates={updates}"]
     sweep = tmp_path / "runs" / "killed"
@@ -213,7 +213,7 @@ def asked(*line):
 
 @pytest.mark.slow
 def test_a_real_slurm_submits_requeues_preempts_and_resumes(slurm, tmp_path):
-    long = ["training.updates=20000", "training.evaluate_every=20", "training.stop_when_solved=false"]
+    long = ["training.updates=100000", "training.evaluate_every=20", "training.stop_when_solved=false"]
     line = ["-m", "cell=rnn,gru", *TINY, *long]
     away = ["hydra/launcher=submitit_slurm", "hydra.launcher.cpus_per_task=1", "hydra.launcher.partition=low"]
     waiting = start(*line, *away, "sweep=slurm", folder=tmp_path)
