@@ -130,13 +130,13 @@ class _Training:
         trials = protocol.trials(experiment)
         if not trials:
             return Selection()
-        records = self.train(trials, Selection())
+        records = self.train(trials, Selection(), protocol.rungs(experiment))
         selection = protocol.choose([Trial.of(record) for record in records], experiment)
         self._move_aside_superseded(selection)
         return selection
 
-    def _train_trials(self, works: Sequence[Work], members: Sequence[Member]) -> None:
-        """Train all trials side by side, and halt some of them where the protocol compares them.
+    def _halve(self, works: Sequence[Work], members: Sequence[Member], rungs: Sequence[int]) -> None:
+        """Train all trials side by side, and halt some of them at the rungs, where the protocol compares them.
 
         What is decided follows from the logs alone: a run that was killed decides the same again.
         """
@@ -144,7 +144,7 @@ class _Training:
         going = {member.setting for member in members}
         with ExitStack() as closing:
             running = [closing.enter_context(_begun(work, self.callbacks, self.held)) for work in works]
-            for rung in [*protocol.rungs(experiment), experiment.training.updates]:
+            for rung in [*rungs, experiment.training.updates]:
                 for each in running:
                     each.work.train_until(rung, going)
                     each.advance()
@@ -172,8 +172,8 @@ class _Training:
                 aside = self.folder.member(name).move_aside()
                 self.say(f"{self.folder.path.name}: the protocol chose anew; an earlier choice is in {aside}")
 
-    def train(self, members: Sequence[Member], selection: Selection) -> tuple[Record, ...]:
-        """Train the members that have no record, and return the records of all."""
+    def train(self, members: Sequence[Member], selection: Selection, rungs: Sequence[int] = ()) -> tuple[Record, ...]:
+        """Train the members that have no record, halving them at the rungs, and return the records of all."""
         experiment, folder = self.experiment, self.folder
         if self.force:
             for member in members:
@@ -188,13 +188,13 @@ class _Training:
             Work(experiment, self.sweep, folder, tuple(group), layout, selection, self.programs.setdefault(layout, {}))
             for group, layout in _planned(experiment, folder, missing)
         ]
-        if all(member.role == "report" for member in missing):
+        if works and rungs:
+            self._halve(works, members, rungs)
+        else:
             for work in works:
                 with _begun(work, self.callbacks, self.held) as each:
                     each.advance()
                     each.finish()
-        else:
-            self._train_trials(works, members)
         self.trained += missing
         for name in sorted(kept):
             for sentence in folder.member(name).broken_measurements():

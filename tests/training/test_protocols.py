@@ -17,7 +17,7 @@ RATE = "optimizer.learning_rate"
 
 
 def tuned(*rates, **fields):
-    return protocols.create("tuned", axes={RATE: list(rates)}, **fields)
+    return protocols.create("tuned", axes={RATE: list(rates)} if rates else {}, **fields)
 
 
 def plan(*rates, seeds=2, halving=(0.5,), **options):
@@ -205,7 +205,6 @@ def test_a_trial_at_a_rung_is_that_of_its_log_up_to_there(lines, value, solved_a
     ("fields", "sentence"),
     [
         ({"seeds": 3, "first_seed": 1}, "protocol.first_seed is 1: seeds 0 to 1 are reported and may not choose"),
-        ({"axes": {}}, "protocol.axes is {}: it must hold values to choose among"),
         ({"axes": {"optimizer": {"learning_rat": [1]}}}, "protocol.axes.optimizer.learning_rat is unknown: .* mean"),
         ({"axes": {RATE: ["x"]}}, "protocol.axes.optimizer.learning_rate is .*: it must be a list of numbers"),
         ({"halving": [1.5]}, "protocol.halving is .*: it must be a list whose every item is a number above 0"),
@@ -222,6 +221,14 @@ def test_the_population_leaves_the_choice_to_the_protocol(tmp_path, capsys):
     assert "stand in protocol.axes" in capsys.readouterr().err
     assert command(*line, "population.role=tune") == 2
     assert command("protocol=tunde") == 2 and "Did you mean 'tuned'" in capsys.readouterr().err
+
+
+def test_values_to_choose_among_are_six_rates_or_drawn_on_the_command_line(tmp_path):
+    line = [f"paths.runs={tmp_path}", "protocol=tuned", "protocol.seeds=1", "protocol.halving=[]"]
+    assert plan().protocol.axes != tuned().axes == {RATE: (3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)}
+    assert command(*line, f"protocol.axes.{RATE}={{loguniform:[1e-4,1e-1],n:3}}") == 0
+    rates = {r.member.hyper[RATE] for g in find_records([tmp_path], "tune").groups for r in g.members}
+    assert len(rates) == 3 and min(rates) >= 1e-4 and max(rates) <= 1e-1 and rates.isdisjoint(tuned().axes[RATE])
 
 
 def test_a_paper_names_its_source_and_its_flaws():

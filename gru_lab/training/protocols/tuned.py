@@ -32,23 +32,22 @@ class Tuned(Protocol):
     that needed fewer updates is the better. The test set is touched once: by the reported members, after the choice.
 
     Attributes:
-        axes: the values among which is chosen, by path: `protocol.axes.optimizer.learning_rate=[1e-3,1e-2]`.
+        axes: the values among which is chosen, by path: `protocol.axes.optimizer.learning_rate=[1e-3,1e-2]`, or drawn
+            as in `population.axes`; six learning rates from 0.0003 to 0.1 where nothing is given.
         seeds: the number of seeds of every setting, from `first_seed` on.
         halving: the shares of all updates after which settings are compared, and `keep` is the share of the settings
             that train on, at least one; `halving=[]` trains all to the end.
     """
 
-    axes: dict[str, Any] = field(default_factory=lambda: RATES)  # pyright: ignore[reportIncompatibleVariableOverride]
+    axes: dict[str, Any] = field(default_factory=dict)  # pyright: ignore[reportIncompatibleVariableOverride]
     seeds: Size = 2
     first_seed: Seed = 1_000_000
     halving: tuple[Share, ...] = (0.25, 0.5)
     keep: Share = 0.5
 
     def check(self) -> None:
-        """Axes must hold values to choose among, and their seeds be numbers that differ in JAX's random keys."""
-        object.__setattr__(self, "axes", axes_of("protocol.axes", self.axes))
-        if not self.axes:
-            self.refuse("axes", "it must hold values to choose among; protocol=fixed chooses nothing")
+        """Axes must hold numbers, and seeds be numbers that differ in JAX's random keys."""
+        object.__setattr__(self, "axes", axes_of("protocol.axes", self.axes or RATES))
         if self.first_seed + self.seeds - 1 > LAST_SEED:
             self.refuse("seeds", f"with first_seed={self.first_seed} the last seed would be above {LAST_SEED}")
 
