@@ -53,13 +53,16 @@ def main(argv: list[str] | None = None) -> int:
         help="also print every network against the one of reference: paired tests with Holm's correction, probability "
         "of improvement, solved, cost to solve, and ranks and scores over the tasks (always written, statistics.*)",
     )
-    parser.add_argument("--html", action="store_true", help="also write everything as one page, index.html")
+    parser.add_argument(
+        "--html",
+        action="store_true",
+        help="also write index.html, a page that needs no other file: tables to sort, curves to point at, settings",
+    )
     parser.add_argument(
         "--page",
         metavar="PAGE",
         help="write another page instead: comparison, generalisation, gradients, memory, prediction, statistics, "
-        "tuning, or "
-        "path/to/file.py:Class",
+        "sweep, tuning, or path/to/file.py:Class",
     )
     options = parser.parse_args(argv)
     if options.repetition is not None and options.repetition < 0:

@@ -42,6 +42,7 @@ class Table(NamedTuple):
         notes: how to read it.
         caption: what LaTeX prints above it; elsewhere a heading says it.
         label: what LaTeX refers to it by.
+        sortable: whether a page on a screen lets its reader sort and search the rows; there must be no sections.
     """
 
     head: Sequence[Words]
@@ -51,6 +52,7 @@ class Table(NamedTuple):
     notes: Sequence[Words] = ()
     caption: str = ""
     label: str = ""
+    sortable: bool = False
 
 
 class Figure(NamedTuple):
@@ -72,7 +74,50 @@ class Figure(NamedTuple):
         return next((suffix for suffix in MEDIA if suffix in self.files), None)
 
 
-Block = Heading | Text | Code | Table | Figure
+class Line(NamedTuple):
+    """One line of a chart.
+
+    Attributes:
+        labels: what it is, by kind: network, learning rate, seed; a reader chooses lines by them.
+        colour, dash: how it looks, see `style.looks`; a `bold` line is drawn above the others.
+        xs, ys: its points; a y that is None breaks it.
+    """
+
+    labels: Mapping[str, str]
+    colour: str
+    dash: Sequence[float]
+    xs: Sequence[float]
+    ys: Sequence[float | None]
+    bold: bool = False
+
+
+class Chart(NamedTuple):
+    """Lines that a reader on a screen points at and chooses from; on paper there is a `Figure` instead.
+
+    Attributes:
+        caption: what it shows, in words.
+        xlabel, ylabel: of the axes.
+        lines: in the order in which they are drawn.
+        levels: horizontal lines by their names.
+        log: whether the y axis is logarithmic.
+    """
+
+    caption: str
+    xlabel: str
+    ylabel: str
+    lines: Sequence[Line]
+    levels: Mapping[str, float] = {}
+    log: bool = False
+
+
+class Details(NamedTuple):
+    """Blocks below a line, which a screen shows when they are asked for."""
+
+    summary: str
+    blocks: "Sequence[Block]"
+
+
+Block = Heading | Text | Code | Table | Figure | Chart | Details
 
 
 def aligned(head: Sequence[Words], align: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gru_lab.reports import html, latex, markdown
-from gru_lab.reports.blocks import Block, Code, Figure, Heading, Strong, Table, Text
+from gru_lab.reports.blocks import Block, Chart, Code, Details, Figure, Heading, Line, Strong, Table, Text
 
 Format = Literal["markdown", "html", "latex"]
 SUFFIX: Mapping[str, str] = {"markdown": "md", "html": "html", "latex": "tex"}
@@ -35,4 +35,6 @@ class Document:
         return {"markdown": markdown, "html": html, "latex": latex}[form].page(self.title, self.blocks)
 
 
-__all__ = ["Block", "Code", "Document", "Figure", "Format", "Heading", "Strong", "Table", "Text"]
+__all__ = [
+    "Block", "Chart", "Code", "Details", "Document", "Figure", "Format", "Heading", "Line", "Strong", "Table", "Text",
+]  # fmt: skip

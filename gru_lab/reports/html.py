@@ -1,24 +1,31 @@
-"""Blocks as one HTML file that needs no other, for a telephone too, in the light and in the dark."""
+"""Blocks as one HTML file that needs no other, for a telephone too, in the light and in the dark.
+
+Tables that can be sorted, and charts, are brought to life by `page.js`, which lies in the page. Without scripts a page
+is still read: such a table is a table, and of a chart its caption says so.
+"""
 
 import base64
+import json
 from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
 
 from gru_lab.reports import escape
-from gru_lab.reports.blocks import MEDIA, Block, Code, Figure, Heading, Table, Text, Words, aligned, joined
+from gru_lab.reports.blocks import (
+    MEDIA,
+    Block,
+    Chart,
+    Code,
+    Details,
+    Figure,
+    Heading,
+    Table,
+    Text,
+    Words,
+    aligned,
+    joined,
+)
 
-STYLE = """
-:root { color-scheme: light dark; --line: #d0d0d0; --soft: #f4f4f4; }
-@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #222; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
-h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-.wide, pre { overflow-x: auto; } pre { background: var(--soft); padding: .6rem; font-size: .85rem; }
-table { border-collapse: collapse; font-size: .85rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
-th, td { padding: .25rem .6rem; text-align: left; vertical-align: top; white-space: nowrap; }
-thead th { border-bottom: 2px solid var(--line); } tr.section td { border-top: 1px solid var(--line); }
-.c { text-align: center; } .r { text-align: right; } ul { font-size: .85rem; padding-left: 1.2rem; }
-figure { margin: 1.5rem 0; } figcaption { font-size: .85rem; }
-img { display: block; width: 100%; max-width: 34rem; height: auto; background: #fff; border-radius: 4px; }
-""".strip()
 PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -26,8 +33,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{title}</title>
 <style>
-{style}
-</style>
+{style}</style>
 </head>
 <body>
 <h1>{title}</h1>
@@ -53,10 +59,15 @@ def _html(block: Block) -> Iterator[str]:
             yield f"<p>{words(parts)}</p>"
         case Code(text):
             yield f"<pre><code>{chr(10).join(map(escape.html, text.splitlines()))}</code></pre>"
-        case Table(head, rows, align, sections, notes):
+        case Details(summary, inside):
+            yield f"<details><summary>{escape.html(summary)}</summary>{html(inside)}</details>"
+        case Chart():
+            yield from _chart(block)
+        case Table(head, rows, align, sections, notes, _, _, sortable):
             sides = [{"l": "", "c": ' class="c"', "r": ' class="r"'}[a] for a in aligned(head, align)]
             cells = [f"<th{side}>{words(cell)}</th>" for cell, side in zip(head, sides, strict=True)]
-            yield f'<div class="wide"><table><thead><tr>{"".join(cells)}</tr></thead><tbody>'
+            kind = ' class="sortable"' if sortable else ""
+            yield f'<div class="wide"><table{kind}><thead><tr>{"".join(cells)}</tr></thead><tbody>'
             for n, row in enumerate(rows):
                 cells = [f"<td{side}>{words(cell)}</td>" for cell, side in zip(row, sides, strict=True)]
                 section = ' class="section"' if n in sections else ""
@@ -73,6 +84,26 @@ def _html(block: Block) -> Iterator[str]:
             )
 
 
+def _chart(chart: Chart) -> Iterator[str]:
+    data = {
+        "x": chart.xlabel, "y": chart.ylabel, "log": chart.log, "levels": dict(chart.levels),
+        "lines": [[dict(line.labels), line.colour, [*line.dash], [*line.xs], [*line.ys], line.bold]
+                  for line in chart.lines],
+    }  # fmt: skip
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    caption = escape.html(chart.caption)
+    yield f'<figure class="chart"><script type="application/json">{text}</script>'
+    yield f"<noscript><p>This chart needs scripts to be on.</p></noscript><figcaption>{caption}</figcaption></figure>"
+
+
 def page(title: str, blocks: Sequence[Block]) -> str:
     """A whole file."""
-    return PAGE.format(title=escape.html(title), style=STYLE, body=html(blocks))
+    body = html(blocks)
+    if any(isinstance(block, Chart) or (isinstance(block, Table) and block.sortable) for block in blocks):
+        body += f"\n<script>\n{_file('page.js')}</script>"
+    return PAGE.format(title=escape.html(title), style=_file("page.css"), body=body)
+
+
+@cache
+def _file(name: str) -> str:
+    return (Path(__file__).parent / name).read_text()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from gru_lab.reports import escape
-from gru_lab.reports.blocks import Block, Code, Figure, Heading, Table, Text, Words, aligned, joined
+from gru_lab.reports.blocks import Block, Code, Details, Figure, Heading, Table, Text, Words, aligned, joined
 
 ARTICLE = r"""\documentclass{article}
 \usepackage{booktabs,graphicx}
@@ -34,6 +34,9 @@ def _latex(block: Block) -> Iterator[str]:
         case Code(text):
             lines = [escape.latex(line).replace(" ", r"\ ") for line in text.splitlines()]
             yield rf"{{\ttfamily\raggedright {(chr(92) * 2 + chr(10)).join(lines)}\par}}"
+        case Details(summary, blocks):
+            yield rf"\paragraph{{{escape.latex(summary)}}}"
+            yield latex(blocks)
         case Table(head, rows, align, sections, notes, caption, label):
             yield r"\begin{table*}[t]"
             if caption:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from gru_lab.reports import escape
-from gru_lab.reports.blocks import Block, Code, Figure, Heading, Table, Text, Words, aligned, joined
+from gru_lab.reports.blocks import Block, Code, Details, Figure, Heading, Table, Text, Words, aligned, joined
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -29,6 +29,9 @@ def _markdown(block: Block) -> Iterator[str]:
             while fence in text:
                 fence += "`"
             yield from (fence, *map(escape.plain, text.splitlines()), fence)
+        case Details(summary, blocks):
+            yield f"#### {escape.markdown(summary)}"
+            yield from ("", markdown(blocks).rstrip("\n"))
         case Table(head, rows, align, _, notes):
             yield row(head)
             yield f"|{'|'.join({'l': '---', 'c': ':---:', 'r': '---:'}[a] for a in aligned(head, align))}|"

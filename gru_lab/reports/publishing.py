@@ -109,7 +109,7 @@ def fingerprint(records: Found, *options: Any) -> str:
         digest.update(json.dumps(parts).encode())
 
     add(options, records.broken, records.repeated, [version(package) for package in PACKAGES])
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
+    for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".js", ".css")):
         add(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     for group in records.groups:
         for record in group.members:

@@ -9,10 +9,9 @@ from gru_lab.errors import UserError
 from gru_lab.reports import comparison_tables, latex, markdown, pages, render
 from gru_lab.reports.comparisons import compare
 from gru_lab.reports.curves import curves
-from gru_lab.reports.document import Code
 from gru_lab.reports.gradient_flow import gradient_flow
 from gru_lab.reports.labels import layout
-from gru_lab.reports.pages import comparison
+from gru_lab.reports.pages import comparison, sweep
 from gru_lab.reports.paper import paper
 from gru_lab.reports.table import REFERENCE, Table
 from gru_lab.runs import Found, Group
@@ -46,7 +45,7 @@ def make(
         reference: the network that costs are relative to; see `table.build`.
         mixed: whether columns may differ in what they share; see `table.build`.
         repetition: whether entries show where a repetition will fall; see `table.build`.
-        html: whether the whole report, `README.md`, is also one file, `index.html`.
+        html: whether there is also a page for a screen that needs no other file, `index.html`.
         command: what made the report, which that file shows.
 
     Raises:
@@ -65,10 +64,11 @@ def begin(records: Found, *, reference: str | None, mixed: bool, repetition: int
 def written(records: Found, table: Table, *, html: bool, command: str) -> dict[str, bytes]:
     """The files of a report by name; see `make`."""
     words, compared = render.shown(table), compare(table)
-    page = comparison.comparison(table, pages.Material(records), compared)
-    files = page.files()
+    files = comparison.comparison(table, pages.Material(records), compared).files()
     if html:
-        files["index.html"] = replace(page, blocks=[Code(command), *page.blocks]).write("html").encode()
+        files["index.html"] = (
+            sweep.sweep(table, pages.Material(records, command=command), compared).write("html").encode()
+        )
     files |= {
         "table.md": markdown.markdown(render.blocks(words)).encode(),
         "table.tex": paper(table).encode(),
