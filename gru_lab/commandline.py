@@ -59,7 +59,7 @@ Examples
   callbacks.wandb.mode=online                 Weights & Biases; 'callbacks=[wandb]' is offline
   force=true                                  train anew what has finished; the old results are moved aside
   experiment=compare/adding                   a preset of configs/experiment/
-  -m experiment=zoo 'cell=glob(*)'            every cell there is
+  -m experiment=zoo/adding 'cell=glob(*)'     every cell there is
   debug=quick                                 a few updates, to see that everything works
   -m hydra/launcher=joblib ...                jobs side by side; hydra/launcher=submitit_slurm: on a cluster
 """

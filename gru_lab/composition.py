@@ -13,15 +13,10 @@ from gru_lab.config import FAMILIES, Job, build_job, check_writable, network, no
 from gru_lab.errors import UserError, listed, nearest
 from gru_lab.launchers import launch
 from gru_lab.launchers import names as launchers
+from gru_lab.presets import configs
 
 LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 SHOWN = {"job": lambda name: name != "hydra", "hydra": lambda name: name == "hydra", "all": lambda name: True}
-
-
-def configs() -> Path:
-    """The folder of the YAML files: beside the package in a checkout, inside it once installed."""
-    package = Path(__file__).parent
-    return package / "configs" if (package / "configs").is_dir() else package.parent / "configs"
 
 
 def options() -> dict[str, list[str]]:

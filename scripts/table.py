@@ -62,7 +62,7 @@ def main(argv: list[str] | None = None) -> int:
         "--page",
         metavar="PAGE",
         help="write another page instead: comparison, generalisation, gradients, memory, prediction, statistics, "
-        "sweep, tuning, or path/to/file.py:Class",
+        "sweep, tuning, zoo, or path/to/file.py:Class",
     )
     options = parser.parse_args(argv)
     if options.repetition is not None and options.repetition < 0:

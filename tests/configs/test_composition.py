@@ -102,8 +102,9 @@ def test_compared_cells_have_equal_parameters():
         assert len(protocols) == 1, "the cells of one task are trained by one protocol"
 
 
-def test_the_zoo_takes_every_cell_at_equal_parameters():
-    jobs = compose("train", ["-m", "cell=glob(*)", "experiment=zoo"])
+@pytest.mark.parametrize("task", ["adding", "copy"])
+def test_the_zoo_takes_every_cell_at_equal_parameters(task):
+    jobs = compose("train", ["-m", "cell=glob(*)", f"experiment=zoo/{task}"])
     assert {j.experiment.config["cell"]["name"] for j in jobs} == set(cells.names())
     for experiment in (j.experiment for j in jobs):
         assert abs(parameters(experiment) - experiment.model.parameters) <= 0.02 * experiment.model.parameters

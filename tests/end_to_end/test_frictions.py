@@ -102,7 +102,10 @@ HINTS = [
     ("lr=0.1", "Did you mean 'optimizer.learning_rate'?"),
     ("optimizer.lr=0.1", "Did you mean 'learning_rate'?"),
     ("peephole=true", "Did you mean 'cell.peephole'?"),
-    ("experiment=foo", "it must be compare/adding, compare/copy, compare/digits, compare/temporal_order or zoo."),
+    (
+        "experiment=foo",
+        "it must be compare/adding, compare/copy, compare/digits, compare/temporal_order, zoo/adding or zoo/copy.",
+    ),
     ("experiment=compare/ading", "Did you mean 'compare/adding'?"),
     ("network=gru_cronno", "or path/to/file.py:Class for a class of the user's own. Did you mean 'gru_chrono'?"),
     ("cell=hints.py:Minimal cell.rte=1", "cell.rte is unknown: cell has hidden or rate. Did you mean 'rate'?"),

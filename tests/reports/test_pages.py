@@ -108,6 +108,27 @@ def test_the_memory_page_says_how_far_each_network_climbed(run):
     assert "adding,gru,10,1,200,loss,0.002" in files["ladder.csv"].decode()
 
 
+def test_the_zoo_page_names_presets_and_says_how_soon_each_solves(run):
+    groups = [
+        run("brc", losses=(0.001, 0.002, 0.5), curves=[[1] * 3] * 2, hidden=30),
+        run("brc", task="copy", losses=(0.5, None, 0.5), hidden=28),
+        run("rnn", cell_fields={"nonlinearity": "relu", "initializer": "identity"}),
+        run("rnn", cell_fields={"nonlinearity": "relu"}),
+    ]
+    page = pages.create("zoo").make(pages.Material(Found(tuple(groups)), command="the command")).write("markdown")
+    rows = [line for line in page.splitlines() if line.startswith("| ")]
+    assert rows == [
+        "| cell | authors' setting used | witness | adding: solved | updates to solve | copy: solved "
+        "| updates to solve |",
+        "| irnn | nonlinearity=relu, initializer=identity; 16 units | a: torch.nn | 0 of 3 | - |  |  |",
+        "| rnn (nonlinearity=relu) | nonlinearity=relu; 16 units | a: torch.nn | 0 of 3 | - |  |  |",
+        "| brc = brc_vecoven2021 | defaults; 30, 28 units (theirs 100) | a: torchrecurrent 0.2.5 | 2 of 3 | 200 "
+        "| 0 of 3 (1 diverged) | - |",
+    ]
+    with pytest.raises(UserError, match="irnn on adding is there twice"):
+        pages.create("zoo").make(pages.Material(Found((groups[2], groups[2]))))
+
+
 def test_the_prediction_page_correlates_within_tasks(run, found):
     for task, better in (("adding", 1), ("copy", 2)):
         for n, network in enumerate(("rnn", "gru", "lstm", "lem")):
