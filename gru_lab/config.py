@@ -20,7 +20,7 @@ from gru_lab.schema import Schema, build
 from gru_lab.tasks import Task
 from gru_lab.training import Experiment, Population, Training, callbacks
 from gru_lab.training.callbacks import Callback
-from gru_lab.training.experiment import FAMILIES
+from gru_lab.training.experiment import FAMILIES, of_task
 from gru_lab.training.run import watchers
 
 
@@ -202,7 +202,7 @@ def _cell(tree: Mapping[str, Any], task: Task, model: Model) -> cells.Cell | Non
     spec = Spec(task.inputs, task.outputs, task.symbols, task.readout)
 
     def make(hidden: int) -> cells.Cell:
-        return _create("cell", {"cell": fields | {"hidden": hidden}})
+        return of_task(_create("cell", {"cell": fields | {"hidden": hidden}}), task)
 
     try:
         return make(hidden_for(model, make, spec, model.parameters))

@@ -1,12 +1,16 @@
 """The contract of a cell: the equation of the paper as a pure function of one time step."""
 
+import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import jax.numpy as jnp
 
 from gru_lab.schema import Registry, Schema, Size
 from gru_lab.typing import Array, Float, Key, Params, State
+
+AUTO = "auto"  # of a field that counts steps: as long as the sequences of the task
+Auto = Literal["auto"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +29,8 @@ class Cell(Schema):
     transcribed; `d: none`, the paper alone. `drift` says, where a fresh cell may leave [-1000, 1000] on 2,000
     steps of white noise, why.
 
+    A field that is as long as the sequences of the task takes `auto`, which an experiment settles with `at_length`.
+
     Attributes:
         hidden: the number of units of the state.
     """
@@ -34,6 +40,26 @@ class Cell(Schema):
     drift: ClassVar[str] = ""
 
     hidden: Size = 64
+
+    @property
+    def automatic(self) -> tuple[str, ...]:
+        """The fields that are `auto`, or hold a cell with such a field."""
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        return tuple(
+            n for n, v in values.items() if (v.automatic if isinstance(v, Cell) else isinstance(v, str) and v == AUTO)
+        )
+
+    def at_length(self, length: int) -> "Cell":
+        """The cell with the length of a task's sequences in every field that is `auto`, an inner cell's included."""
+        values = {name: getattr(self, name) for name in self.automatic}
+        settled = {n: v.at_length(length) if isinstance(v, Cell) else float(length) for n, v in values.items()}
+        return dataclasses.replace(self, **settled) if settled else self
+
+    def settled(self, field: str) -> Any:
+        """The value of a field that takes `auto`; `UserError` where no task has settled it."""
+        if field in self.automatic:
+            self.refuse(field, "it is the length of a task's sequences, and there is no task here: give a number")
+        return getattr(self, field)
 
     def init(self, key: Key, inputs: int) -> Params:
         """Fresh parameters: a dictionary of named arrays, such as `W_r (inputs, hidden)`."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax.nn import initializers as jini
 
-from gru_lab.cells.cell import Cell
+from gru_lab.cells.cell import Auto, Cell
 from gru_lab.schema import CONTINUOUS, Range
 from gru_lab.typing import Array, Float, Key, Params, State
 
@@ -123,7 +123,7 @@ class GatedCell(Cell):
         gate_init: the biases of the keeping gate: `constant` (the scheme's, plus `forget_bias`), `chrono` (time
             scales uniform up to `t_max`) or `ugi` (gate values uniform). A gate that writes gets the negative.
         forget_bias: what `constant` adds: above 0 remembers longer.
-        t_max: the longest time scale that `chrono` draws, in steps.
+        t_max: the longest time scale that `chrono` draws, in steps; `auto` for the length of the task's sequences.
         initializer: the scheme of all other weights.
     """
 
@@ -132,7 +132,7 @@ class GatedCell(Cell):
 
     gate_init: Literal["constant", "chrono", "ugi"] = "constant"
     forget_bias: Bias = 0.0
-    t_max: Annotated[float, Range(3), CONTINUOUS] = 100.0
+    t_max: Annotated[Annotated[float, Range(3)] | Auto, CONTINUOUS] = 100.0
     initializer: SchemeName = "keras"
 
     def remember(self, params: Params, key: Key, keep: str | None = None, write: str | None = None) -> Params:
@@ -146,7 +146,7 @@ class GatedCell(Cell):
                 params[f"b_{write}"] -= self.forget_bias
             return params
         key = jax.random.fold_in(key, 1000)
-        drawn = chrono(key, self.hidden, self.t_max) if self.gate_init == "chrono" else ugi(key, self.hidden)
+        drawn = chrono(key, self.hidden, self.settled("t_max")) if self.gate_init == "chrono" else ugi(key, self.hidden)
         if keep:
             params[f"b_{keep}"] = drawn
         if write:

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gru_lab.cells.cell import Cell, register
+from gru_lab.cells.cell import Auto, Cell, register
 from gru_lab.cells.initializers import SchemeName, scheme
 from gru_lab.schema import Positive, Size
 from gru_lab.typing import Array, Float, Key, Params
@@ -31,14 +31,14 @@ class LMU(Cell):
 
     Attributes:
         order: the number of Legendre coefficients.
-        theta: the length of the window, in steps.
+        theta: the length of the window, in steps; `auto` for the length of the task's sequences.
         initializer: the scheme that draws W, U and V; e_x and e_h are LeCun-uniform, e_m begins at 0.
     """
 
     witness: ClassVar[str] = "a: keras-lmu 0.9.0"
 
     order: Size = 16
-    theta: Positive = 100.0
+    theta: Positive | Auto = 100.0
     initializer: SchemeName = "glorot"
 
     def init(self, key: Key, inputs: int) -> Params:
@@ -56,11 +56,12 @@ class LMU(Cell):
 
     def memory(self) -> tuple[np.ndarray, np.ndarray]:
         """A (order, order) and B (order,) of one step."""
+        theta = self.settled("theta")
         j, k = np.arange(self.order)[:, None], np.arange(self.order)[None, :]
         A = (2 * j + 1) * np.where(j < k, -1.0, (-1.0) ** (j - k + 1))
         B = (2 * j + 1) * (-1.0) ** j
         joint = np.zeros((self.order + 1,) * 2)  # exp [[A, B], [0, 0]] = [[A of the step, B of the step], [0, 1]]
-        joint[:-1, :-1], joint[:-1, -1:] = A / self.theta, B / self.theta
+        joint[:-1, :-1], joint[:-1, -1:] = A / theta, B / theta
         halvings = max(0, int(np.ceil(np.log2(np.abs(joint).sum(1).max() + 1))) + 4)
         term = whole = np.eye(self.order + 1)
         for n in range(1, 13):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+import jax
 import jax.numpy as jnp
 import optax
 
@@ -124,6 +125,13 @@ class Task(Schema):
     def source(self) -> Source:
         """The source of batches: `sample`, unless a task on data says otherwise."""
         return Sampled(self.sample)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps of a sequence, padding included; of data as in the validation set."""
+        source = self.source()
+        some = jax.eval_shape(lambda: source.holdout("validation", 1)) if isinstance(source, Sampled) else None
+        return jax.tree.leaves((some or source.holdout("validation", 1)).inputs)[0].shape[1]
 
     def files(self) -> tuple[Path, ...]:
         """Every file that the task reads; a run's identity has their content in it."""

@@ -117,6 +117,11 @@ class Population(Schema):
         object.__setattr__(self, "axes", axes_of("population.axes", self.axes))
 
 
+def of_task(cell: Cell, task: Task) -> Cell:
+    """The cell with the length of the task's sequences in the fields that are `auto`."""
+    return cell.at_length(task.steps) if cell.automatic else cell
+
+
 @dataclass(frozen=True)
 class Experiment(Schema):
     """A network on a task: `run(Experiment(cell, task), "runs/mine")` trains it and returns its records.
@@ -139,6 +144,8 @@ class Experiment(Schema):
     def __post_init__(self) -> None:
         if isinstance(self.optimizer, optax.GradientTransformation):
             object.__setattr__(self, "optimizer", Anonymous(transformation_=self.optimizer))
+        if isinstance(self.cell, Cell):
+            object.__setattr__(self, "cell", of_task(self.cell, self.task))
         super().__post_init__()
 
     def check(self) -> None:

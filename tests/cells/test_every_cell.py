@@ -7,22 +7,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import yaml
 
+import gru_lab.presets
 from gru_lab import cells
-from gru_lab.composition import configs
 
 INPUTS = 3
 FAST = {"xla_backend_optimization_level": 0}  # what is compiled here runs once
 
 
 def presets():
-    """Every preset's cell at 16 units; what a preset takes from the task stays at its default."""
-    for path in sorted((configs() / "cell").glob("*.yaml")):
-        fields = yaml.safe_load(path.read_text())
-        (name,) = fields.pop("defaults")
-        given = {key: value for key, value in fields.items() if not str(value).startswith("${")}
-        yield pytest.param(cells.create(name, **(given | {"hidden": 16})), id=path.stem)
+    """Every preset's cell at 16 units; where it is as long as the task, 100 steps."""
+    for preset in gru_lab.presets.presets("cell"):
+        cell = cells.create(preset.base, **(dict(preset.fields) | {"hidden": 16}))
+        yield pytest.param(cell.at_length(100), id=preset.name)
 
 
 EVERY = [pytest.param(cells.create(name, hidden=16), id=name) for name in cells.names()]

@@ -13,8 +13,8 @@ import pytest
 from flax import nnx
 from tiny import Killed, contents, experiment, run, stopper
 
-from gru_lab import UserError, cells, models, unroll, unroll_stack
-from gru_lab.cells.wrappers import Zoneout, step_keys
+from gru_lab import Experiment, UserError, cells, models, tasks, unroll, unroll_stack
+from gru_lab.cells.wrappers import LayerNorm, Zoneout, step_keys
 from gru_lab.data import Batch, Sum, in_chunks
 from gru_lab.models import Spec
 from gru_lab.recurrence import Reference, Sequential
@@ -342,3 +342,26 @@ def test_every_feature_is_in_the_identity():
     features = {"patience": 3, "accumulate": 2, "truncate": 2, "weight_noise": 0.1, "average": 0.9}
     changed = [experiment(**{name: value}) for name, value in (features | {"precision": "bfloat16"}).items()]
     assert len({each.identity for each in (experiment(), *changed)}) == 7
+
+
+def test_what_depends_on_the_length_of_the_task_is_settled_by_it_and_part_of_the_identity():
+    copy = tasks.create("copy", length=20, items=4)  # 28 steps
+    automatic = Experiment(cells.create("lstm", hidden=4, gate_init="chrono", t_max="auto"), copy)
+    told = Experiment(cells.create("lstm", hidden=4, gate_init="chrono", t_max=28), copy)
+    assert automatic == told and automatic.hyper["cell.t_max"] == 28 and automatic.identity == told.identity
+    wrapped = LayerNorm(cell=cells.create("lmu", hidden=4, theta="auto"))
+    assert Experiment(wrapped, tasks.create("adding", length=50)).cell.cell.theta == 50
+    lmu = [
+        Experiment(cells.create("lmu", hidden=4, theta="auto"), t) for t in (copy, tasks.create("adding", length=50))
+    ]
+    assert [each.config["cell"]["theta"] for each in lmu] == [28.0, 50.0]
+    digits = Experiment(cells.create("janet", hidden=4, t_max="auto"), tasks.create("digits"))
+    assert digits.hyper["cell.t_max"] == 64
+    for cell in (automatic.cell, lmu[0].cell):
+        cell.init(jax.random.key(0), 3)
+    with pytest.raises(
+        UserError, match=r"cell\.t_max is 'auto': it is the length of a task's sequences, and there is no"
+    ):
+        cells.create("janet", t_max="auto").init(jax.random.key(0), 3)
+    with pytest.raises(UserError, match=r"cell\.t_max is 'outo': it must be a number of at least 3 or 'auto'"):
+        cells.create("janet", t_max="outo")
