@@ -89,6 +89,7 @@ class Zoneout(Noisy):
     Source: Krueger et al. 2017, arXiv:1606.01305, equations 3-5, here with one rate for all parts of the state.
     """
 
+    witness: ClassVar[str] = "c: teganmaharaj/zoneout/zoneout/zoneout_tensorflow.py, ZoneoutWrapper, at 9f33ad2"
     revision: ClassVar[int] = 2
 
     def step(self, params: Params, state: State, x: Any) -> State:
@@ -115,6 +116,7 @@ class RecurrentDropout(Noisy):
     Source: Gal & Ghahramani 2016, arXiv:1512.05287, equation 7, one mask for all gates.
     """
 
+    witness: ClassVar[str] = "a: keras 3.15.1 (SimpleRNNCell)"
     revision: ClassVar[int] = 2
 
     def step(self, params: Params, state: State, x: Any) -> State:
@@ -138,6 +140,8 @@ class LayerNorm(Wrapper):
     that give one number, stay as they are.
     Source: Ba et al. 2016, arXiv:1607.06450, equations 15-22 (there one LN over all gates, here one per gate).
     """
+
+    witness: ClassVar[str] = "a: flax 0.12.8 (nnx.LayerNorm on every product)"
 
     epsilon: float = 1e-5
 
