@@ -13,12 +13,16 @@ from gru_lab.cells.cfc import CfC as CfC
 from gru_lab.cells.cfn import CFN as CFN
 from gru_lab.cells.cornn import CoRNN as CoRNN
 from gru_lab.cells.cornn import UnICORNN as UnICORNN
+from gru_lab.cells.ctrnn import CTRNN as CTRNN
 from gru_lab.cells.cwrnn import ClockworkRNN as ClockworkRNN
 from gru_lab.cells.diagonal_gru import DiagonalGRU as DiagonalGRU
 from gru_lab.cells.exprnn import ExpRNN as ExpRNN
 from gru_lab.cells.fastgrnn import FastGRNN as FastGRNN
 from gru_lab.cells.fastgrnn import FastRNN as FastRNN
+from gru_lab.cells.griffin import Griffin as Griffin
 from gru_lab.cells.gru import GRU as GRU
+from gru_lab.cells.grud import GRUD as GRUD
+from gru_lab.cells.gruode import GRUODE as GRUODE
 from gru_lab.cells.hippo import HiPPO as HiPPO
 from gru_lab.cells.indrnn import IndRNN as IndRNN
 from gru_lab.cells.janet import JANET as JANET
@@ -43,6 +47,7 @@ from gru_lab.cells.ran import RAN as RAN
 from gru_lab.cells.rglru import RGLRU as RGLRU
 from gru_lab.cells.rhn import RHN as RHN
 from gru_lab.cells.rnn import RNN as RNN
+from gru_lab.cells.s5 import S5 as S5
 from gru_lab.cells.s6 import S6 as S6
 from gru_lab.cells.scrn import SCRN as SCRN
 from gru_lab.cells.sru import SRU as SRU

@@ -1,5 +1,6 @@
 """Initialisation: schemes for matrices and biases by name, and gates that remember from the first step."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, NamedTuple
@@ -14,7 +15,7 @@ from gru_lab.typing import Array, Float, Key, Params, State
 
 Bias = Annotated[float, CONTINUOUS]
 Draw = Callable[..., Array]  # (key, shape) -> array
-SchemeName = Literal["pytorch", "keras", "flax", "orthogonal", "identity", "glorot", "lecun", "he", "edgeml"]
+SchemeName = Literal["pytorch", "keras", "flax", "orthogonal", "identity", "glorot", "lecun", "he", "edgeml", "np"]
 
 
 class Scheme(NamedTuple):
@@ -38,6 +39,9 @@ def scheme(name: SchemeName, hidden: int) -> Scheme:
     - `lecun`: LeCun-uniform input matrices, orthogonal recurrent matrices, zero biases.
     - `he`: input matrices from N(0, 2 / inputs), orthogonal recurrent matrices, zero biases.
     - `edgeml`: all matrices from N(0, 0.1^2), biases of 1 (microsoft/EdgeML).
+    - `np`: recurrent matrices that are symmetric, positive definite and normalised, (R R^T / hidden + I) over its
+      greatest eigenvalue, R from N(0, 1); input matrices from N(0, 1 / inputs) times sqrt(2) exp(1.2 / (max(hidden, 6)
+      - 2.4)); zero biases (Talathi & Vartak 2016, arXiv:1511.03771, section 2; the np-RNN with `nonlinearity="relu"`).
     """
     bound = hidden**-0.5
 
@@ -47,7 +51,13 @@ def scheme(name: SchemeName, hidden: int) -> Scheme:
     def identity(key: Key, shape: tuple[int, ...]) -> Array:
         return jnp.eye(shape[0], shape[1])
 
+    def positive(key: Key, shape: tuple[int, ...]) -> Array:
+        R = jax.random.normal(key, shape)
+        whole = R @ R.T / shape[0] + jnp.eye(shape[0])
+        return whole / jnp.linalg.eigvalsh(whole)[-1]
+
     orthogonal = jini.orthogonal()
+    wide = 2 * math.exp(2.4 / (max(hidden, 6) - 2.4))
     schemes = {
         "pytorch": Scheme(uniform, uniform, uniform),
         "keras": Scheme(jini.glorot_uniform(), orthogonal, jini.zeros),
@@ -57,6 +67,7 @@ def scheme(name: SchemeName, hidden: int) -> Scheme:
         "glorot": Scheme(jini.glorot_uniform(), jini.glorot_uniform(), jini.zeros),
         "lecun": Scheme(jini.lecun_uniform(), orthogonal, jini.zeros),
         "he": Scheme(jini.variance_scaling(2.0, "fan_in", "normal"), orthogonal, jini.zeros),
+        "np": Scheme(jini.variance_scaling(wide, "fan_in", "normal"), positive, jini.zeros),
         "edgeml": Scheme(jini.normal(0.1), jini.normal(0.1), jini.ones),
     }
     return schemes[name]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gru_lab import cells
+from gru_lab import UserError, cells
 from gru_lab.cells.initializers import GatedCell
 
 INPUTS = 3
@@ -233,3 +233,45 @@ def test_the_recurrent_bias_matters_only_inside_the_reset():
     xs = noise(9)
     assert not np.allclose(run(cell, params, xs), run(cells.create("gru", hidden=6, recurrent_bias=False), without, xs))
     assert "b_hn" not in cells.create("gru", hidden=6, reset="before").init(jax.random.key(0), INPUTS)
+
+
+# -- missing values -----------------------------------------------------------------------------------------------
+def test_grud_sees_no_difference_where_nothing_is_missing_and_forgets_what_is():
+    whole, params = made("grud", scale=0.7)
+    masked = cells.create("grud", hidden=6, masked=True)
+    xs = noise(9)
+    told = np.concatenate([xs, np.ones_like(xs), np.ones_like(xs)], axis=1)
+    np.testing.assert_allclose(run(masked, params, told)[0], run(whole, params, xs)[0], rtol=0, atol=1e-6)
+
+    def after(value, gap):
+        """The state after a value that was seen, a gap, and a step in which nothing is."""
+        seen = np.concatenate([np.full(3, value), np.ones(3), np.ones(3)])
+        unseen = np.concatenate([np.full(3, 7.0), np.zeros(3), np.full(3, gap)])
+        return run(masked, fading, np.stack([seen, unseen]).astype("float32"))[0][-1]
+
+    fading = params | {"w_a": jnp.ones(3), "D_h": jnp.ones((3, 6)), "b_a": jnp.zeros(3), "b_d": jnp.zeros(6)}
+    assert not np.allclose(after(1.0, 0.1), after(2.0, 0.1), atol=1e-3)
+    fading |= {"b_z": jnp.full(6, -50.0)}  # the code's z keeps the state before its decay
+    np.testing.assert_allclose(after(1.0, 50.0), after(2.0, 50.0), atol=1e-6)  # what was seen has faded to the mean
+    with pytest.raises(
+        UserError, match=r"cell\.masked is True: inputs are values, mask and times, and 4 is no multiple"
+    ):
+        masked.init(jax.random.key(0), 4)
+
+
+def test_the_np_rnn_begins_positive_definite_with_the_greatest_eigenvalue_one():
+    _, params = made("rnn", hidden=40, nonlinearity="relu", initializer="np")
+    values = np.linalg.eigvalsh(params["U_h"])
+    np.testing.assert_allclose(params["U_h"], params["U_h"].T, atol=1e-6)
+    np.testing.assert_allclose(values[-1], 1, rtol=1e-5)
+    assert values[0] > 0
+
+
+def test_s5_begins_at_the_eigenvalues_of_hippo():
+    """Real parts -1/2; the matrix with these eigenvectors is LegS less its rank-one part, and normal."""
+    values, vectors = cells.create("s5", order=8).hippo()
+    n = np.arange(16)
+    legs = -np.where(n[:, None] > n, np.sqrt(np.outer(2 * n + 1, 2 * n + 1)), np.diag(n + 1.0))
+    normal = legs + np.outer(np.sqrt(n + 0.5), np.sqrt(n + 0.5))
+    np.testing.assert_allclose(normal @ vectors, vectors * values, atol=1e-9)
+    np.testing.assert_allclose(values.real, -0.5)

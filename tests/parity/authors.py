@@ -154,3 +154,60 @@ def star(p, xs, c):
         f, j = np.concatenate([x, h]) @ weights_K + bias_K, x @ p["W_z"] + p["b_z"]
         h = np.tanh(sigmoid(f) * h + (1 - sigmoid(f - beta)) * np.tanh(j))
         yield h
+
+
+@transcribed(
+    "raminmh/liquid_time_constant_networks/experiments_with_ltcs/ctrnn_model.py, CTRNN and NODE, at cfc6a1f", "ctrnn"
+)
+def ctrnn(p, xs, c):
+    """CTRNN.__call__ with global_feedback, lines 57-98."""
+    state, W = np.zeros(c.hidden), np.concatenate([p["W_h"], p["U_h"]])
+    for inputs in xs:
+        for _ in range(6):
+            fused_input = np.concatenate([inputs, state])
+            f_prime = -state / 1 + np.tanh(fused_input @ W + p["b_h"])
+            state = state + 0.1 * f_prime
+        yield state
+
+
+@transcribed("edebrouwer/gru_ode_bayes/gru_ode_bayes/models.py, GRUODECell.forward, at 19b236f", "gruode")
+def gruode(p, xs, c):
+    """GRUODECell.forward, lines 26-43, in the Euler step of NNFOwithBayesianJumps.ode_step."""
+    h = np.zeros(c.hidden)
+    for x in xs:
+        for _ in range(10):
+            z = sigmoid(x @ p["W_z"] + p["b_z"] + h @ p["U_z"])
+            n = np.tanh(x @ p["W_n"] + p["b_n"] + (z * h) @ p["U_n"])
+            h = h + 0.1 * ((1 - z) * (n - h))
+        yield h
+
+
+@transcribed("PeterChe1990/GRU-D/nn_utils/grud_layers.py, GRUDCell.call, at 9e1274a", "grud", masked=True)
+def grud(p, xs, c):
+    """GRUDCell.call, lines 140-273; its clock minus the last observed one is the time that we are given."""
+    h, x_keep = np.zeros(c.hidden), np.zeros(len(p["w_a"]))
+    for inputs in xs:
+        input_x, input_m, input_d = np.split(inputs, 3)
+        gamma_di = np.exp(-np.maximum(0, input_d * p["w_a"] + p["b_a"]))
+        gamma_dh = np.exp(-np.maximum(0, input_d @ p["D_h"] + p["b_d"]))
+        x_keep = np.where(input_m, input_x, x_keep)
+        x_t = np.where(input_m, input_x, gamma_di * x_keep)
+        h_tm1d, m_t = gamma_dh * h, 1.0 - input_m
+        z_t, r_t = (sigmoid(x_t @ p[f"W_{g}"] + h_tm1d @ p[f"U_{g}"] + m_t @ p[f"V_{g}"] + p[f"b_{g}"]) for g in "zr")
+        hh_t = np.tanh(x_t @ p["W_n"] + m_t @ p["V_n"] + p["b_n"] + (r_t * h_tm1d) @ p["U_n"])
+        h = z_t * h + (1 - z_t) * hh_t
+        yield h
+
+
+@transcribed("lindermanlab/S5/s5/ssm.py, discretize_zoh and apply_ssm, at d133f4d", "s5")
+def s5(p, xs, c):
+    """discretize_zoh, lines 30-46, and apply_ssm with conj_sym, lines 64-100, their scan written as a loop."""
+    P, H, Lambda = c.order, c.hidden, p["Lambda_re"] + 1j * p["Lambda_im"]
+    B_tilde, C_tilde = (p["B"][:, :P] + 1j * p["B"][:, P:]).T, (p["C"][:, :H] + 1j * p["C"][:, H:]).T
+    Lambda_bar = np.exp(Lambda * np.exp(p["log_d"]))
+    B_bar = (1 / Lambda * (Lambda_bar - 1))[..., None] * B_tilde
+    state = np.zeros(P, complex)
+    for x in xs:
+        u = x @ p["W_v"]
+        state = Lambda_bar * state + B_bar @ u
+        yield 2 * (C_tilde @ state).real + p["D"] * u

@@ -216,6 +216,33 @@ def recurrentgemma():
         hs, _ = module.apply(jax.tree.map(jnp.float32, theirs), jnp.float32(v), place)
         yield "rglru", {"full_start": full}, params, xs, np.asarray(hs[0], np.float64), 1e-6, {}
 
+    from recurrentgemma.jax.modules import RecurrentBlock
+
+    params, xs = drawn("griffin", heads=2)
+    module = RecurrentBlock(width=INPUTS, num_heads=2, lru_width=HIDDEN, conv1d_temporal_width=4)
+    dense = {
+        name: {"kernel": params[f"W_{g}"], "bias": params[f"b_{g}"]}
+        for name, g in (("linear_x", "v"), ("linear_y", "a"))
+    }
+    gates = {
+        name: {"w": params[f"W_{g}"], "b": params[f"b_{g}"].reshape(2, -1)}
+        for name, g in (("input_gate", "i"), ("a_gate", "r"))
+    }
+    theirs = {
+        **dense,
+        "conv_1d": {"w": params["K"][::-1], "b": params["b_k"]},
+        "rg_lru": {"a_param": -params["Lambda"], **gates},
+    }
+    seen = []
+    for columns in (slice(0, INPUTS), slice(1, 1 + INPUTS)):  # three outputs at a time
+        of_output = {"kernel": params["W_o"][:, columns], "bias": params["b_o"][columns]}
+        given = jax.tree.map(jnp.float32, {"params": theirs | {"linear_out": of_output}})
+        seen.append(
+            np.asarray(module.apply(given, jnp.float32(xs)[None], jnp.arange(TIME)[None] + 1)[0][0], np.float64)
+        )
+    hs = np.concatenate([seen[0], seen[1][:, -1:]], axis=1)
+    yield "griffin", {"heads": 2}, params, xs, hs, 1e-6, {}
+
 
 def keras_lmu():
     import keras

@@ -727,3 +727,96 @@ def s6(p, state, x, t, c):
         new.append([exp(-d * exp(p["A_log"][j][n])) * s[j][n] + d * v[j] * B[n] for n in range(N)])
         out.append(inner(new[-1], C) + p["D"][j] * v[j])
     return (out, new), out
+
+
+# -- continuous time, missing values, and the later state spaces ---------------------------------------------------
+@transcription("ctrnn")
+@transcription("ctrnn", solver="rk4", leak=False)
+@transcription("ctrnn", solver="rk4", tau=2.0, dt=0.3, unfolds=2)
+def ctrnn(p, h, x, t, c):
+    n = range(len(h))
+
+    def slope(h):
+        driven = [tanh(affine(p, "h", j, x, h)) for j in n]
+        return [driven[j] - h[j] / c.tau if c.leak else driven[j] for j in n]
+
+    for _ in range(c.unfolds):
+        k1 = slope(h)
+        if c.solver == "euler":
+            h = [h[j] + c.dt * k1[j] for j in n]
+        else:
+            k2 = slope([h[j] + c.dt * k1[j] / 2 for j in n])
+            k3 = slope([h[j] + c.dt * k2[j] / 2 for j in n])
+            k4 = slope([h[j] + c.dt * k3[j] for j in n])
+            h = [h[j] + c.dt * (k1[j] + 2 * k2[j] + 2 * k3[j] + k4[j]) / 6 for j in n]
+    return h, h
+
+
+@transcription("gruode")
+@transcription("gruode", dt=0.5, unfolds=2)
+def gruode(p, h, x, t, c):
+    for _ in range(c.unfolds):
+        z = [sigmoid(affine(p, "z", j, x, h)) for j in range(len(h))]
+        reset = [z[j] * h[j] for j in range(len(h))]
+        n = [tanh(affine(p, "n", j, x, reset)) for j in range(len(h))]
+        h = [h[j] + c.dt * (1 - z[j]) * (n[j] - h[j]) for j in range(len(h))]
+    return h, h
+
+
+@transcription("grud")
+@transcription("grud", masked=True, decayed=True)
+def grud(p, state, x, t, c):
+    h, last = state
+    D, H = len(last), len(h)
+    v, m, d = (x[:D], x[D : 2 * D], x[2 * D :]) if c.masked else (x, [1.0] * D, [1.0] * D)
+    last = [m[a] * v[a] + (1 - m[a]) * last[a] for a in range(D)]
+    fade = [exp(-max(0.0, d[a] * p["w_a"][a] + p["b_a"][a])) for a in range(D)]
+    u = [m[a] * v[a] + (1 - m[a]) * fade[a] * last[a] for a in range(D)]
+    g = [exp(-max(0.0, dot(d, p["D_h"], j) + p["b_d"][j])) * h[j] for j in range(H)]
+    missing = [1 - a for a in m]
+    z, r = ([sigmoid(affine(p, k, j, u, g) + dot(missing, p[f"V_{k}"], j)) for j in range(H)] for k in "zr")
+    reset = [r[j] * g[j] for j in range(H)]
+    n = [tanh(affine(p, "n", j, u, reset) + dot(missing, p["V_n"], j)) for j in range(H)]
+    h = [z[j] * (g if c.decayed else h)[j] + (1 - z[j]) * n[j] for j in range(H)]
+    return (h, last), h
+
+
+@transcription("s5", order=3)
+def s5(p, state, x, t, c):
+    y, s = state
+    H, P = len(y), c.order
+    v, new = [dot(x, p["W_v"], j) for j in range(H)], []
+    for a in range(P):
+        value = complex(p["Lambda_re"][a], p["Lambda_im"][a])
+        kept = cmath.exp(value * exp(p["log_d"][a]))
+        B = sum(v[j] * complex(p["B"][j][a], p["B"][j][P + a]) for j in range(H))
+        new.append(kept * s[a] + B * (kept - 1) / value)
+    C = [sum(new[a] * complex(p["C"][a][j], p["C"][a][H + j]) for a in range(P)) for j in range(H)]
+    out = [2 * C[j].real + p["D"][j] * v[j] for j in range(H)]
+    return (out, new), out
+
+
+@transcription("griffin")
+@transcription("griffin", heads=3, window=2)
+def griffin(p, state, x, t, c):
+    _, h, past = state
+    H, d = len(h), len(p["W_r"][0])
+
+    def gelu(a):
+        return a / 2 * (1 + tanh(sqrt(2 / pi) * (a + 0.044715 * a**3)))
+
+    def gate(k, u):
+        return [
+            sigmoid(p[f"b_{k}"][j] + sum(a * p[f"W_{k}"][j // d][b][j % d] for b, a in enumerate(u[j // d * d :][:d])))
+            for j in range(H)
+        ]
+
+    seen = [*past, [dot(x, p["W_v"], j) + p["b_v"][j] for j in range(H)]]
+    u = [p["b_k"][j] + sum(p["K"][n][j] * seen[-1 - n][j] for n in range(c.window)) for j in range(H)]
+    r, i, new = gate("r", u), gate("i", u), []
+    for j in range(H):
+        f = sigmoid(p["Lambda"][j]) ** (c.c * r[j])
+        new.append(f * h[j] + sqrt(1 - f * f) * i[j] * u[j])
+    gated = [gelu(dot(x, p["W_a"], j) + p["b_a"][j]) * new[j] for j in range(H)]
+    y = [dot(gated, p["W_o"], j) + p["b_o"][j] for j in range(H)]
+    return (y, new, seen[1:]), y
