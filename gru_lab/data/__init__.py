@@ -1,6 +1,7 @@
 """Batches and where they come from: sampled, in memory, or streamed; knows nothing of tasks or training."""
 
 from gru_lab.data.batch import Batch, Sum, Sums, add, at_end, in_chunks, over_chunks, sequences, whole_weights
+from gru_lab.data.buckets import bucketed_chunks, without_padding
 from gru_lab.data.memory import bytes_per_sequence, chunk_size, memory_at_hand
 from gru_lab.data.source import InMemory, Sampled, Source, Split
 from gru_lab.data.stream import Stream
@@ -16,6 +17,7 @@ __all__ = [
     "Sums",
     "add",
     "at_end",
+    "bucketed_chunks",
     "bytes_per_sequence",
     "chunk_size",
     "in_chunks",
@@ -23,4 +25,5 @@ __all__ = [
     "over_chunks",
     "sequences",
     "whole_weights",
+    "without_padding",
 ]

@@ -131,12 +131,16 @@ def in_chunks(batch: Batch, size: int, weights: Array | np.ndarray) -> Batch:
     )
 
 
-def over_chunks(measure: Callable[[Batch], Sums], chunks: Batch) -> Sums:
+def over_chunks(measure: Callable[[Batch], Sums], chunks: Batch | list[Batch]) -> Sums:
     """`measure` of all chunks, added up; only one chunk's values are in memory at a time.
+
+    Chunks of several lengths are a list of batches.
 
     >>> chunks = in_chunks(Batch(jnp.zeros((5, 3, 1)), jnp.arange(5)), 2, jnp.ones(5))
     >>> sums = over_chunks(lambda c: {"class": Sum((c.targets * c.weights).sum(), c.weights.sum())}, chunks)
     >>> float(sums["class"].mean)
     2.0
     """
+    if isinstance(chunks, list):
+        return add(*(over_chunks(measure, each) for each in chunks))
     return jax.tree.map(lambda leaf: leaf.sum(axis=0), lax.map(measure, chunks))

@@ -10,7 +10,7 @@ import numpy as np
 
 from gru_lab.data.batch import Batch
 from gru_lab.data.source import Source, Split
-from gru_lab.typing import Key
+from gru_lab.typing import Array, Key
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class Windows(Source):
         """The training series."""
         return jnp.asarray(self.series["train"])
 
-    def draw(self, arrays: Any, key: Key, size: int) -> Batch:
+    def draw(self, arrays: Any, key: Key, size: int, update: Array | int = 0) -> Batch:
         """See `Source.draw`: windows that begin anywhere, drawn with replacement."""
         starts = jax.random.randint(key, (size,), 0, len(arrays) - self.length + 1)
         return self.unpack(arrays[starts[:, None] + jnp.arange(self.length)[None]])

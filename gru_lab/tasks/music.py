@@ -27,6 +27,7 @@ class Music(Task):
     2014, arXiv:1412.3555, and Bai et al. 2018, arXiv:1803.01271, for this form of the task.
     """
 
+    revision: ClassVar = 2
     answer: ClassVar = "labels"
     readout: ClassVar = "every"
     dataset: ClassVar[sets.DataSet]

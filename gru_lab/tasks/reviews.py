@@ -32,6 +32,7 @@ class ImdbReviews(Task):
     Source: Maas et al. 2011, Learning word vectors for sentiment analysis, ACL.
     """
 
+    revision: ClassVar = 2
     answer: ClassVar = "class"
     metric: ClassVar = "accuracy"
     better: ClassVar = "higher"

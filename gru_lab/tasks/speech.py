@@ -26,6 +26,7 @@ class SpokenDigit(Task):
     Source: Jackson et al., Free Spoken Digit Dataset, 3,000 recordings of six speakers.
     """
 
+    revision: ClassVar = 2
     answer: ClassVar = "class"
     metric: ClassVar = "accuracy"
     better: ClassVar = "higher"

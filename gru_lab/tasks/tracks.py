@@ -79,6 +79,8 @@ class MotTracks(Tracks):
     Source of the format: Milan et al. 2016, arXiv:1603.00831.
     """
 
+    revision: ClassVar = 2
+
     file: Path = Path("tracks.txt")
     gap: Annotated[int, Range(0)] = 10
     window: Annotated[int, Range(3)] = 100

@@ -13,7 +13,7 @@ from jax import lax
 
 from gru_lab.cells import Cell
 from gru_lab.cells.wrappers import LowPrecision
-from gru_lab.data import Batch, Source, Sum, Sums, over_chunks
+from gru_lab.data import Batch, Source, Sum, Sums, over_chunks, without_padding
 from gru_lab.errors import UserError
 from gru_lab.models import Network
 from gru_lab.recurrence import Method
@@ -73,7 +73,7 @@ class Program(NamedTuple):
 
     init: Callable[[Key, Hyper], MemberState]
     advance: Callable[[MemberState, Any, Batch | None], tuple[MemberState, dict[str, Array]]]
-    evaluate: Callable[[Any, Batch], Sums]
+    evaluate: Callable[[Any, Batch | list[Batch]], Sums]
     outputs: Callable[[Any, Batch], Any]
     network: Callable[[Any], Network]
     source: Source
@@ -127,7 +127,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
 
         def body(n: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             params, state = carry
-            gradient = of_penalty(params, hyper, source.draw(arrays, jax.random.fold_in(key, n), training.batch))
+            gradient = of_penalty(params, hyper, source.draw(arrays, jax.random.fold_in(key, n), training.batch, n))
             change, state = optimizer.update(gradient, state, params, value=jnp.zeros(()))
             return optax.apply_updates(params, change), state
 
@@ -168,7 +168,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         params = remedy.before_update(
             state.params, state.update, lambda p, updates: descend(p, hyper, updates, key_alone, arrays)
         )
-        batch = source.draw(arrays, key, training.batch) if batch is None else batch
+        batch = source.draw(arrays, key, training.batch, state.update) if batch is None else batch
 
         def loss_of(params: Any, batch: Batch, key: Key) -> Sum:
             network = nnx.merge(trained_graph, params)
@@ -176,7 +176,10 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
             return task.loss(outputs, batch)
 
         seen = params if setting.weight_noise is None else noisy(params, setting.weight_noise, key_noise)
-        loss, gradient = loss_and_gradient(loss_of, seen, batch, key_dropout, training.accumulate)
+        loss, gradient = without_padding(
+            lambda batch: loss_and_gradient(loss_of, seen, batch, key_dropout, training.accumulate),
+            batch, source.ends, task.readout == "every",
+        )  # fmt: skip
         gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, hyper, batch))
         change, optimizer_state = optimizer.update(gradient, state.optimizer, params, value=loss)
         params = constrained(optax.apply_updates(params, scaled(change)), batch)
@@ -200,7 +203,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         )
         return state, loss
 
-    def evaluate(params: Any, chunks: Batch) -> Sums:
+    def evaluate(params: Any, chunks: Batch | list[Batch]) -> Sums:
         return over_chunks(lambda batch: task.measure(answers(params, batch), batch), chunks)
 
     def outputs(params: Any, chunks: Batch) -> Any:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.stages import Lowered
 
-from gru_lab.data import Batch, Sampled, Split, in_chunks, sequences
+from gru_lab.data import Batch, Sampled, Split, bucketed_chunks, in_chunks, sequences
 from gru_lab.errors import UserError, listed
 from gru_lab.runs import Member, MemberFolder, RunFolder
 from gru_lab.runs.log import Line, Log
@@ -130,15 +130,18 @@ class Work:
             jax.jit(source.holdout, static_argnums=(0, 1)).lower(split, size) if isinstance(source, Sampled) else None
         )
 
-    def chunks(self, batch: Batch) -> Batch:
+    def chunks(self, batch: Batch) -> Batch | list[Batch]:
         """A set of sequences in the chunks in which it is evaluated, on the device."""
         return jax.device_put(self._chunks(batch, self._weights(batch)))
 
     def _weights(self, batch: Batch) -> np.ndarray:
         return np.asarray(jax.jit(self.experiment.task.weights)(batch))
 
-    def _chunks(self, batch: Batch, weights: Any) -> Batch:
-        return in_chunks(batch, min(self.layout.chunk, sequences(batch)), weights)
+    def _chunks(self, batch: Batch, weights: Any) -> Batch | list[Batch]:
+        size, task = min(self.layout.chunk, sequences(batch)), self.experiment.task
+        if isinstance(self.program.source, Sampled) or task.scored:  # lengths are not known yet, or the order counts
+            return in_chunks(batch, size, weights)
+        return bucketed_chunks(batch, size, weights, task.readout == "every")
 
     def _arranged(self, validation: Batch, weights: Any) -> dict[str, Any]:
         """The validation set as a step and diagnostics see it; a pure function, of the host or of shapes."""
@@ -271,7 +274,7 @@ class Work:
                 values |= scores
         return measured
 
-    def _means(self, params: Any, chunks: Batch) -> dict[str, Any]:
+    def _means(self, params: Any, chunks: Any) -> dict[str, Any]:
         """The metrics of one member's parameters on a set in chunks."""
         return {name: each.mean for name, each in self.program.evaluate(params, chunks).items()}
 
