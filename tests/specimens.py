@@ -142,6 +142,44 @@ def recordings(rng):
     return {"recordings.tar.gz": packed.getvalue()}
 
 
+def commands(rng):
+    """A tone per word at 16,000 samples per second, in the folders, lists and archives of Speech Commands."""
+    words = ["down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "bed", "cat"]
+    lists = {"validation_list.txt": [], "testing_list.txt": []}
+    main, test = {}, {}
+    for place, word in enumerate(words):
+        for n in range(9):
+            path = f"{word}/{n}_nohash_0.wav"
+            main[path] = spoken(rng, 200 + 150 * place, rng.choice([4800, 9600]))
+            if n >= 6:
+                lists["validation_list.txt" if n < 8 else "testing_list.txt"].append(path)
+        test[f"{word if place < 10 else '_unknown_'}/{place}_nohash_1.wav"] = spoken(rng, 200 + 150 * place, 9600)
+    for name in ("running_tap", "white_noise"):
+        main[f"_background_noise_/{name}.wav"] = spoken(rng, 0, 40000)
+    test["_silence_/0.wav"] = spoken(rng, 0, 16000)
+    main |= {name: "\n".join(paths).encode() for name, paths in lists.items()}
+    archives = {"speech_commands_v0.02.tar.gz": main, "speech_commands_test_set_v0.02.tar.gz": test}
+    return {name: archived({f"./{path}": data for path, data in files.items()}) for name, files in archives.items()}
+
+
+def spoken(rng, hertz, count):
+    """A recording of a tone under noise."""
+    tone, wave = 8000 * np.sin(2 * np.pi * hertz * np.arange(count) / 16000), io.BytesIO()
+    wavfile.write(wave, 16000, (tone + rng.randint(-500, 500, count)).astype(np.int16))
+    return wave.getvalue()
+
+
+def archived(files):
+    """An archive of files by their paths."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for path, data in files.items():
+            member = tarfile.TarInfo(path)
+            member.size = len(data)
+            archive.addfile(member, io.BytesIO(data))
+    return packed.getvalue()
+
+
 def series(rng):
     """A season of twelve months under noise."""
     values = np.sin(np.arange(600) * np.pi / 6) + 0.1 * rng.randn(600)
@@ -169,5 +207,6 @@ SETS = {
     "tiny_shakespeare": shakespeare,
     "imdb": reviews,
     "spoken_digit": recordings,
+    "speech_commands": commands,
 }
 LOOSE = {"text.txt": text, "series.csv": series, "tracks.txt": tracks}  # what users bring of their own

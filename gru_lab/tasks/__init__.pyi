@@ -28,6 +28,7 @@ from gru_lab.tasks.reviews import ImdbReviews as ImdbReviews
 from gru_lab.tasks.selective_copy import SelectiveCopy as SelectiveCopy
 from gru_lab.tasks.sinusoid import Sinusoid as Sinusoid
 from gru_lab.tasks.sorting import Sorting as Sorting
+from gru_lab.tasks.speech import SpeechCommands as SpeechCommands
 from gru_lab.tasks.speech import SpokenDigit as SpokenDigit
 from gru_lab.tasks.task import Task as Task
 from gru_lab.tasks.task import create as create

@@ -1,4 +1,4 @@
-"""Spoken digits: the split, frames of a known tone, and recordings that are not what they must be."""
+"""Speech: the splits, frames of a known tone, and recordings that are not what they must be."""
 
 import hashlib
 import io
@@ -6,6 +6,7 @@ import tarfile
 
 import numpy as np
 import pytest
+import specimens
 from scipy.io import wavfile
 
 from gru_lab import UserError, tasks
@@ -19,12 +20,13 @@ def tone(hertz, rate=speech.RATE, seconds=0.5, kind=np.int16):
     return wave.getvalue()
 
 
+@pytest.mark.parametrize("rate", [8000, 16000])
 @pytest.mark.parametrize("hertz", [300, 1000, 3000])
-def test_a_tone_is_loudest_in_the_band_of_its_frequency(hertz):
-    frames = speech.log_mel(speech.read_wave(tone(hertz), "tone"))
+def test_a_tone_is_loudest_in_the_band_of_its_frequency(hertz, rate):
+    frames = speech.log_mel(speech.read_wave(tone(hertz, rate), "tone", rate), rate)
     assert frames.shape == (1 + (4000 - 200) // 80, 40)
     mel = 2595 * np.log10(1 + hertz / 700)
-    place = mel / (2595 * np.log10(1 + 4000 / 700)) * 41 - 1  # between the middles of the bands
+    place = mel / (2595 * np.log10(1 + rate / 2 / 700)) * 41 - 1  # between the middles of the bands
     assert (abs(frames.argmax(axis=1) - place) <= 1).all()
 
 
@@ -50,11 +52,14 @@ def test_a_raw_recording_is_cut_and_scaled():
 @pytest.mark.slow
 def test_real_digits_have_the_published_split(real_data):
     data = sets.load(speech.SPOKEN_DIGIT)["train"]
-    parts = tasks.create("spoken_digit")._parts()
-    assert [len(parts[split]) for split in ("train", "validation", "test")] == [2400, 300, 300]
-    assert set(data["index"][parts["test"]]) == set(range(5))
-    assert (np.bincount(data["label"][parts["test"]]) == 30).all()
-    sounds = {split: {data["audio"][n].tobytes() for n in places} for split, places in parts.items()}
+    parts = tasks.create("spoken_digit").parts()
+    assert [len(parts[split][1]) for split in ("train", "validation", "test")] == [2400, 300, 300]
+    held_out = {sound.tobytes() for sound in parts["test"][0]}
+    assert {int(n) for n, sound in zip(data["index"], data["audio"], strict=True) if sound.tobytes() in held_out} == {
+        *range(5)
+    }
+    assert (np.bincount(parts["test"][1]) == 30).all()
+    sounds = {split: {sound.tobytes() for sound in recordings} for split, (recordings, _) in parts.items()}
     assert not sounds["test"] & (sounds["train"] | sounds["validation"])
 
 
@@ -78,3 +83,40 @@ def test_a_wrong_recording_is_refused_and_nothing_is_left(tmp_path, monkeypatch,
     with pytest.raises(UserError, match=why):
         sets.prepare(speech.SPOKEN_DIGIT)
     assert not [path for path in (tmp_path / "tfds").rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def test_commands_are_split_by_their_lists_and_noise_is_cut_into_seconds_of_silence():
+    parts = tasks.create("speech_commands").parts()
+    labels = {split: np.bincount(each, minlength=12).tolist() for split, (_, each) in parts.items()}
+    assert labels["train"] == [6] * 10 + [3, 12]  # 40,000 samples of noise: three seconds that overlap
+    assert labels["validation"] == [2] * 10 + [3, 4]
+    assert labels["test"] == [1] * 10 + [1, 2]
+    sounds = {split: {sound.tobytes() for sound in recordings} for split, (recordings, _) in parts.items()}
+    assert not sounds["train"] & sounds["validation"] and not sounds["test"] & (sounds["train"] | sounds["validation"])
+    quiet = [len(sound) for sound, label in zip(*parts["train"], strict=True) if label == speech.SILENCE]
+    assert quiet == [16000] * 3
+
+
+def test_commands_are_log_mel_frames_or_samples_at_their_own_rate():
+    batch = tasks.create("speech_commands").source().splits["train"]
+    assert batch.inputs.shape == (75, 98, 40) and set(batch.lengths.tolist()) == {28, 58, 98}
+    raw = tasks.create("speech_commands", form="raw", seconds=0.5).source().splits["train"]
+    assert raw.inputs.shape == (75, 8000)
+
+
+def test_an_archive_without_its_lists_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GRU_LAB_DATA", str(tmp_path))
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
+    wave = tone(300, 16000)
+    archives = [{"yes/0.wav": wave}, {"validation_list.txt": b"", "testing_list.txt": b"", "yes/1.wav": tone(300)}]
+    for archive, why in zip(archives, ["lacks validation_list.txt", "yes/1.wav has 8,000 samples"], strict=True):
+        (tmp_path / "speech_commands").mkdir(exist_ok=True)
+        for file, files in zip(speech.SPEECH_COMMANDS.files, (archive, {"yes/0.wav": wave}), strict=True):
+            (tmp_path / "speech_commands" / file.name).write_bytes(specimens.archived(files))
+        sums = [
+            f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}"
+            for p in (tmp_path / "speech_commands").glob("*.gz")
+        ]
+        (tmp_path / "speech_commands" / "SHA256SUMS").write_text("\n".join(sums))
+        with pytest.raises(UserError, match=why):
+            sets.prepare(speech.SPEECH_COMMANDS)
