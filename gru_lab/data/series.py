@@ -1,6 +1,7 @@
-"""Time series from a table of the user's: one number per row, in the order of time."""
+"""Time series from a table: one number per row, in the order of time."""
 
 import csv
+import importlib.util
 import math
 from pathlib import Path
 
@@ -10,8 +11,22 @@ from gru_lab.data.files import text_of
 from gru_lab.errors import UserError, listed, nearest
 
 
-def read_series(path: Path, column: str | None = None) -> np.ndarray:
+def shipped(name: str) -> Path:
+    """The file of a series that comes with statsmodels.
+
+    Raises:
+        UserError: if statsmodels is not installed.
+    """
+    package = importlib.util.find_spec("statsmodels")  # where it lies; nothing of it is imported
+    if package is None or package.origin is None:
+        raise UserError(f"task is {name!r}: the series comes with statsmodels; pip install 'gru-lab[series]'")
+    return Path(package.origin).parent / "datasets" / name / f"{name}.csv"
+
+
+def read_series(path: Path, column: str | None = None, *, fill: bool = False) -> np.ndarray:
     """A column of a CSV file, whose first row names the columns; the only column of numbers if None.
+
+    With `fill` the values of a gap lie on the straight line between its neighbours.
 
     Raises:
         UserError: if the file is empty or in another encoding, for a column that is not there or not chosen, and for a
@@ -35,12 +50,14 @@ def read_series(path: Path, column: str | None = None) -> np.ndarray:
     values = []
     for line, row in rows:
         cell = row[place].strip() if place < len(row) else ""
-        value = _number(cell)
+        value = math.nan if fill and not cell else _number(cell)
         if value is None:
             what = f"{cell!r} is not a number" if cell else "there is a gap"
             raise UserError(f"{path}, line {line}, column {names[place]}: {what}; fill it in or leave the rows out")
         values.append(value)
-    return np.array(values)
+    series = np.array(values)
+    known = np.flatnonzero(~np.isnan(series))
+    return np.interp(np.arange(len(series)), known, series[known]) if fill else series
 
 
 def _place(path: Path, names: list[str], first: list[str], column: str | None) -> int:

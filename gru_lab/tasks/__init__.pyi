@@ -7,7 +7,9 @@ from gru_lab.tasks.copy import Copy as Copy
 from gru_lab.tasks.delayed_xor import DelayedXOR as DelayedXOR
 from gru_lab.tasks.digits import Digits as Digits
 from gru_lab.tasks.dyck import Dyck as Dyck
+from gru_lab.tasks.forecast import Co2 as Co2
 from gru_lab.tasks.forecast import Forecast as Forecast
+from gru_lab.tasks.forecast import Sunspots as Sunspots
 from gru_lab.tasks.images import PermutedMnist as PermutedMnist
 from gru_lab.tasks.images import SeqCifar10 as SeqCifar10
 from gru_lab.tasks.images import SeqFashion as SeqFashion

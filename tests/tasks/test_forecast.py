@@ -1,5 +1,8 @@
 """Forecasting: windows, scaling, baselines, and tables that are not what they must be."""
 
+import importlib
+import importlib.util
+
 import jax
 import numpy as np
 import pytest
@@ -89,3 +92,31 @@ TEXT = rows([*range(40), "many", *range(59)])
 def test_a_wrong_table_is_refused(table, content, fields, why):
     with pytest.raises(UserError, match=why):
         table(content, **fields).source()
+
+
+@pytest.mark.parametrize(("name", "count", "ends", "windows"), [
+    ("sunspots", 309, (5.0, 2.9), 15),
+    ("co2", 2284, (316.1, 371.5), 214),
+])  # fmt: skip
+def test_shipped_series_are_those_of_statsmodels(name, count, ends, windows):
+    task = tasks.create(name)
+    values = task.values()
+    theirs = importlib.import_module(f"statsmodels.datasets.{name}").load_pandas().data.iloc[:, -1].astype(float)
+    np.testing.assert_allclose(values, theirs.interpolate().to_numpy(), rtol=1e-12)
+    assert (len(values), theirs.isna().sum()) == (count, 59 if name == "co2" else 0)
+    assert (values[0], values[-1]) == ends and len(task.source().holdout("test", 1).targets) == windows
+    assert task.seasonal_naive < 0.5 * task.floor
+
+
+def test_relative_windows_end_in_zero_and_bear_growth(table):
+    values = np.arange(100.0)
+    task = table(rows(values), relative=True)
+    batch, deviation = task.source().holdout("test", 1), task.scaler[1]
+    np.testing.assert_allclose(batch.inputs[..., 0] * deviation, np.tile(np.arange(-3, 1), (10, 1)), atol=1e-5)
+    np.testing.assert_allclose(batch.targets * deviation, np.tile([1, 2], (10, 1)), atol=1e-5)
+
+
+def test_a_shipped_series_without_statsmodels_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"task is 'co2': .* pip install 'gru-lab\[series\]'"):
+        tasks.create("co2").files()
