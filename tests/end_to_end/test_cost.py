@@ -81,3 +81,14 @@ def test_the_floor_has_the_products_of_the_layer_and_no_more(cell, wide, monkeyp
     flops = {direction: sum(map(operations, closed.eqns)) for direction, closed in traced.items()}
     forward = 2 * 2 * 5 * (3 + 4) * wide  # x W and h U
     assert flops == {"forward": forward, "forward+backward": 2 * forward + 2 * 2 * 5 * wide * 4}  # and dg U^T
+
+
+def test_the_share_of_an_update_for_which_the_core_waits_for_data(tmp_path, monkeypatch):
+    sizes = ["--hidden=4", "--batch=4", "--updates=2", "--rounds=1"]
+    path = tmp_path / "waiting.md"
+    assert not program("waiting", monkeypatch, "--tasks", "jsb_chorales", *sizes, "--most=1", "--out", path)
+    name, kind, update, data, share = path.read_text().splitlines()[2].strip("| ").split(" | ")
+    assert (name, kind) == ("jsb_chorales", "in memory")
+    assert 0 < float(data) < 1e3 * float(update)
+    assert abs(float(share[:-1]) / 100 - float(data) / 1e3 / float(update)) < 0.02
+    assert program("waiting", monkeypatch, "--tasks", "jsb_choral", *sizes) == 2
