@@ -7,7 +7,7 @@
 Sequential(unroll=1, store='auto', remat_every=50)
 """
 
-from gru_lab.recurrence.method import Masks, Method, create, get, name_of, names, register
+from gru_lab.recurrence.method import Masks, Method, PerSequence, create, get, name_of, names, register
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.recurrence.stack import unroll_stack
@@ -16,6 +16,7 @@ from gru_lab.recurrence.unroll import unroll
 __all__ = [
     "Masks",
     "Method",
+    "PerSequence",
     "Reference",
     "Sequential",
     "create",

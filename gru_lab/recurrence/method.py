@@ -14,6 +14,40 @@ Step = Callable[[Params, State, Any], State]
 Read = Callable[[State], Any]
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PerSequence:
+    """What stays the same over time and differs between sequences, among the parameters of a step.
+
+    Its leaves are (batch, ...) outside and (...) in the step of one example: what a decoder attends to, for example.
+
+    >>> batched = PerSequence(jnp.ones((8, 20, 4)))
+    >>> in_axes({"W": jnp.ones((4, 4)), "memory": batched})
+    {'W': None, 'memory': 0}
+    """
+
+    value: Any
+
+
+def in_axes(params: Params) -> Any:
+    """The axes of the batch in the parameters of a step, as `jax.vmap` takes them."""
+    return jax.tree.map(lambda leaf: 0 if _per_sequence(leaf) else None, params, is_leaf=_per_sequence)
+
+
+def of_one(params: Params) -> Params:
+    """The parameters as the step of one example sees them; shapes where they are `PerSequence`."""
+
+    def without_batch(leaf: Any) -> Any:
+        shape = lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype)  # noqa: E731
+        return jax.tree.map(shape, leaf) if _per_sequence(leaf) else leaf
+
+    return jax.tree.map(without_batch, params, is_leaf=_per_sequence)
+
+
+def _per_sequence(leaf: Any) -> bool:
+    return isinstance(leaf, PerSequence)
+
+
 class Masks(NamedTuple):
     """The steps that do not run as the step says; None for a kind that never occurs.
 

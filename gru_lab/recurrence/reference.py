@@ -6,7 +6,7 @@ from typing import Any
 import jax
 from jax import lax
 
-from gru_lab.recurrence.method import Masks, Method, Read, Step, register
+from gru_lab.recurrence.method import Masks, Method, Read, Step, in_axes, register
 from gru_lab.typing import Params, State
 
 
@@ -20,7 +20,7 @@ class Reference(Method):
     ) -> tuple[State, Any]:
         """See `Method.run`."""
         step, params, xs = masks.folded_into(step, params, xs)
-        batched_step, batched_read = jax.vmap(step, (None, 0, 0)), jax.vmap(read)
+        batched_step, batched_read = jax.vmap(step, (in_axes(params), 0, 0)), jax.vmap(read)
 
         def advance(state: State, x: Any) -> tuple[State, Any]:
             state = batched_step(params, state, x)

@@ -19,6 +19,7 @@ from jax.extend.core import JaxprEqn, Var
 
 from gru_lab.jaxprs import Atom, Program, needed, trace, variables
 from gru_lab.recurrence.layout import Layout
+from gru_lab.recurrence.method import in_axes
 from gru_lab.recurrence.passes import CHEAP, CannotSplit, Colour, among, colours, latest, optimised, rematerialised
 
 Arrays = Sequence[Any]  # JAX arrays, tracers or NumPy constants
@@ -140,7 +141,7 @@ def split(function: Callable, once: Any, inputs: Any, carry: Any, layout: Layout
 
 def split_step(step: Callable, params: Any, x: Any, state: Any, layout: Layout) -> Split:
     """The split of one example's `step(params, state, x)`, mapped over the batch that `x` and `state` have."""
-    batched = jax.vmap(step, (None, 0, 0))
+    batched = jax.vmap(step, (in_axes(params), 0, 0))
     return split(lambda params, x, state: batched(params, state, x), params, x, state, layout)
 
 

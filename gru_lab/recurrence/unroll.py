@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from gru_lab.cells import Cell
 from gru_lab.recurrence.checks import check_lengths, check_mask, check_params, check_state, check_step
-from gru_lab.recurrence.method import Masks, Method
+from gru_lab.recurrence.method import Masks, Method, of_one
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.schema import UserError, checked
@@ -113,7 +113,7 @@ def _unroll(
     if state is None:
         state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (batch, *leaf.shape)), initial)
     check_state(state, initial, batch)
-    check_step(cell, params, initial, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), xs))
+    check_step(cell, of_one(params), initial, jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[2:], x.dtype), xs))
 
     if lengths is not None:
         within = jnp.arange(time)[None] < lengths[:, None]
