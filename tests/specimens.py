@@ -180,6 +180,20 @@ def archived(files):
     return packed.getvalue()
 
 
+def translations(rng):
+    """Sentences of numbers and their translation, word by word."""
+    words = {"one": "eins", "two": "zwei", "three": "drei", "four": "vier", "and": "und"}
+    files = {}
+    for split, count in (("train", TRAIN), ("val", TEST), ("test_2016_flickr", TEST)):
+        rows = [rng.choice([*words], rng.choice([3, 6])) for _ in range(count)]
+        rows = [[split[0], *row] for row in rows]  # a word of its own: no split has a sentence of another
+        texts = {"en": rows, "de": [[words.get(word, word) for word in row] for row in rows]}
+        for language, lines in texts.items():
+            text = "".join(f"{' '.join(line).capitalize()}.\n" for line in lines)
+            files[f"{split}.{language}.gz"] = gzip.compress(text.encode(), mtime=0)
+    return files
+
+
 def series(rng):
     """A season of twelve months under noise."""
     values = np.sin(np.arange(600) * np.pi / 6) + 0.1 * rng.randn(600)
@@ -208,5 +222,6 @@ SETS = {
     "imdb": reviews,
     "spoken_digit": recordings,
     "speech_commands": commands,
+    "multi30k": translations,
 }
 LOOSE = {"text.txt": text, "series.csv": series, "tracks.txt": tracks}  # what users bring of their own

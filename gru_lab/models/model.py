@@ -16,12 +16,13 @@ from gru_lab.typing import Array, Float, Int, Key
 
 @dataclass(frozen=True)
 class Spec:
-    """The inputs and outputs that a network must have: a task's `inputs`, `outputs`, `symbols` and `readout`."""
+    """The inputs and outputs that a network must have: a task's `inputs`, `outputs`, `symbols`, `readout`, `pairs`."""
 
     inputs: int
     outputs: int
     symbols: bool
     readout: Literal["last", "every"]
+    pairs: bool = False
 
 
 class Network(nnx.Module):
@@ -84,6 +85,7 @@ class Model(Schema):
 
     group: ClassVar[str] = "model"
     needs_cell: ClassVar[bool] = True
+    reads_pairs: ClassVar[bool] = False
 
     parameters: Size | None = None
 
@@ -104,6 +106,17 @@ class Model(Schema):
             raise UserError(f"cell is missing: model={name} is built of one")
         if not self.needs_cell and cell is not None:
             raise UserError(f"cell is {type(cell).__name__}: model={name} has no cell, so leave it out")
+
+    def check_spec(self, spec: Spec) -> None:
+        """A task of pairs needs a model that reads pairs, and such a model nothing else."""
+        name = name_of(self)
+        if spec.pairs and not self.reads_pairs:
+            raise UserError(
+                f"model is {name!r}: it reads one sequence, and the task gives pairs; take model=encoder_decoder, or "
+                "task.form=joined where the task has it"
+            )
+        if self.reads_pairs and not spec.pairs:
+            raise UserError(f"model is {name!r}: it reads pairs of sequences, as task=multi30k gives them")
 
 
 def count_parameters(model: Model, cell: Cell | None, spec: Spec) -> dict[str, int]:

@@ -43,4 +43,5 @@ from gru_lab.tasks.text import Text as Text
 from gru_lab.tasks.text import TinyShakespeare as TinyShakespeare
 from gru_lab.tasks.tracks import BouncingDigits as BouncingDigits
 from gru_lab.tasks.tracks import MotTracks as MotTracks
+from gru_lab.tasks.translation import Multi30k as Multi30k
 from gru_lab.tasks.variable_copy import VariableCopy as VariableCopy

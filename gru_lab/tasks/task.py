@@ -71,6 +71,14 @@ class Task(Schema):
         return False
 
     @property
+    def pairs(self) -> bool:
+        """True if inputs are a pair of symbols, of what is read first and of the answers so far.
+
+        The former are below `inputs`, 0 behind their end; the latter below `outputs`.
+        """
+        return False
+
+    @property
     def outputs(self) -> int:
         """The size of the network's output: classes, numbers or labels."""
         raise NotImplementedError

@@ -151,6 +151,7 @@ class Experiment(Schema):
     def check(self) -> None:
         """The parts must fit together, and every value on an axis its field."""
         self.model.check_cell(self.cell)
+        self.model.check_spec(self.spec)
         self.remedy.check_model(self.model)
         self._check_training()
         if self.model.parameters is not None:
@@ -197,7 +198,8 @@ class Experiment(Schema):
     @cached_property
     def spec(self) -> Spec:
         """The inputs and outputs that the task asks of the network."""
-        return Spec(self.task.inputs, self.task.outputs, self.task.symbols, self.task.readout)
+        task = self.task
+        return Spec(task.inputs, task.outputs, task.symbols, task.readout, task.pairs)
 
     @property
     def parts(self) -> dict[str, Any]:
