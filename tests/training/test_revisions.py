@@ -77,8 +77,12 @@ def task_step(task):
 
 
 def model_step(model):
-    network = model.build(cells.create("rnn", hidden=4), Spec(3, 2, False, "last"), nnx.Rngs(params=jax.random.key(0)))
-    return weighed(nnx.state(network)), weighed(network(jnp.sin(jnp.arange(24.0)).reshape(2, 4, 3)))
+    spec, xs = Spec(3, 2, False, "last"), jnp.sin(jnp.arange(24.0)).reshape(2, 4, 3)
+    if model.reads_pairs:
+        symbols = jnp.arange(8).reshape(2, 4)
+        spec, xs = Spec(3, 2, True, "every", pairs=True), (symbols % 3, symbols % 2)
+    network = model.build(cells.create("rnn", hidden=4), spec, nnx.Rngs(params=jax.random.key(0)))
+    return weighed(nnx.state(network)), weighed(network(xs))
 
 
 def method_step(method):
