@@ -186,7 +186,7 @@ def translations(rng):
     files = {}
     for split, count in (("train", TRAIN), ("val", TEST), ("test_2016_flickr", TEST)):
         rows = [rng.choice([*words], rng.choice([3, 6])) for _ in range(count)]
-        rows = [[split[0], *row] for row in rows]  # a word of its own: no split has a sentence of another
+        rows = [[split[0], *row] for row in rows]  # so that validation and test have no sentence in common
         texts = {"en": rows, "de": [[words.get(word, word) for word in row] for row in rows]}
         for language, lines in texts.items():
             text = "".join(f"{' '.join(line).capitalize()}.\n" for line in lines)

@@ -13,7 +13,7 @@ Score = Literal["additive", "dot"]
 
 
 class Memory(NamedTuple):
-    """What an encoder read: an output h_j, its key h_j U_a and whether it counts, per step."""
+    """The memory of an encoder: an output h_j, its key h_j U_a and whether it counts, per step."""
 
     values: Float[Array, "*B S V"]
     keys: Float[Array, "*B S A"]

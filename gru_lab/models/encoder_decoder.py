@@ -57,7 +57,7 @@ class EncoderDecoder(Model):
 
 
 class Source(NamedTuple):
-    """What the decoder knows of a batch of sources, and the state with which it begins."""
+    """A batch of sources as the decoder knows them, and the state with which it begins."""
 
     memory: attention.Memory
     last: Float[Array, "B V"]

@@ -17,7 +17,7 @@ Read = Callable[[State], Any]
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class PerSequence:
-    """What stays the same over time and differs between sequences, among the parameters of a step.
+    """A parameter of a step that stays the same over time and differs between sequences.
 
     Its leaves are (batch, ...) outside and (...) in the step of one example: what a decoder attends to, for example.
 
