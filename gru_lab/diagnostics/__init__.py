@@ -1,8 +1,15 @@
 """Diagnostics of a fresh or trained cell, of its gradients and its memory: pure functions of arrays, one file each."""
 
-from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, create, get, name_of, names, register
+from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, Whole, create, get, name_of, names, register
 from gru_lab.diagnostics.gates import Gates, chrono_time_scales, gate_values, saturation, time_scales
-from gru_lab.diagnostics.gradient_flow import GradientFlow, decay_rate, gradient_flow, horizon, stack_gradient_flow
+from gru_lab.diagnostics.gradient_flow import (
+    GradientFlow,
+    decay_rate,
+    gradient_flow,
+    horizon,
+    input_gradient_flow,
+    stack_gradient_flow,
+)
 from gru_lab.diagnostics.jacobian import Jacobian, log_singular_values, log_spectral_norms
 from gru_lab.diagnostics.lyapunov import (
     Lyapunov,
@@ -32,6 +39,7 @@ __all__ = [
     "MemoryCapacity",
     "Sensitivity",
     "Spectrum",
+    "Whole",
     "chrono_time_scales",
     "create",
     "decay_rate",
@@ -41,6 +49,7 @@ __all__ = [
     "gradient_flow",
     "growth",
     "horizon",
+    "input_gradient_flow",
     "kaplan_yorke",
     "log_singular_values",
     "log_spectral_norms",

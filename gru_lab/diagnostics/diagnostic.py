@@ -1,4 +1,4 @@
-"""The contract of a diagnostic: a question about one recurrent layer on one batch, answered in a few numbers."""
+"""The contract of a diagnostic: a question about a recurrent layer on one batch, answered in a few numbers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,6 +32,20 @@ class Layer(NamedTuple):
         return self._replace(xs=self.xs[:sequences], lengths=lengths)
 
 
+class Whole(NamedTuple):
+    """A network without recurrent layers, with its inputs and its loss, as diagnostics see it.
+
+    Attributes:
+        xs: the vectors that enter the network, (batch, time, inputs).
+        lengths: the number of steps of each sequence that count, (batch,); all if None.
+        loss: maps such vectors to the loss after the last steps, a sum over the sequences.
+    """
+
+    xs: Array
+    lengths: Array | None
+    loss: Callable[[Array], Array]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Diagnostic(Schema):
     """A measurement of a layer. A subclass is a frozen dataclass, its fields are its settings.
@@ -51,6 +65,10 @@ class Diagnostic(Schema):
 
         Raises `UserError` for a cell that `check_cell` refuses and for a batch that does not suffice.
         """
+        raise NotImplementedError
+
+    def measure_whole(self, network: Whole) -> dict[str, Array]:
+        """The same of a network without recurrent layers, for a question that can be asked of its inputs."""
         raise NotImplementedError
 
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from gru_lab.cells import Cell
 from gru_lab.cells.wrappers import Wrapper
-from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, register
+from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, Whole, register
 from gru_lab.recurrence import Method, Sequential, unroll
 from gru_lab.schema import Size
 from gru_lab.typing import Array, Float, Int, Params, State
@@ -84,16 +84,33 @@ def stack_gradient_flow(
         return loss(jax.vmap(cell.read)(final))
 
     gradients = jax.grad(loss_of)([still(params) for params in layers])
+    return jnp.stack([by_lag(gradient, lengths) for gradient in gradients])
+
+
+def input_gradient_flow(
+    loss: Callable[[Array], Array], xs: Float[Array, "B T I"], lengths: Int[Array, " B"] | None = None
+) -> Float[Array, "B T"]:
+    """The norms |dL/dx_t| against the lag: `gradient_flow` of a network without a state.
+
+    `loss` maps the vectors that enter the network to one number, a sum over sequences. An input reaches the loss on
+    every way there is, as a state does. Lags longer than a sequence are NaN.
+
+    >>> norms = input_gradient_flow(lambda xs: jnp.sum(xs[:, -1] ** 2), jnp.ones((1, 3, 4)))
+    >>> norms[0].tolist()
+    [4.0, 0.0, 0.0]
+    """
+    return by_lag(jax.grad(loss)(xs), lengths)
+
+
+def by_lag(gradient: Any, lengths: Int[Array, " B"] | None = None) -> Float[Array, "B T"]:
+    """The norm of a gradient with leaves (batch, time, ...), against the steps back from each sequence's last."""
+    batch, time = jax.tree.leaves(gradient)[0].shape[:2]
     ends_B = jnp.full(batch, time) if lengths is None else lengths
     steps_BT = ends_B[:, None] - 1 - jnp.arange(time)
-
-    def norms(gradient: Any) -> Array:
-        leaves = [leaf.reshape(batch, time, -1) for leaf in jax.tree.leaves(gradient)]
-        squares_BT = jnp.asarray(sum(jnp.sum(jnp.abs(leaf) ** 2, axis=-1) for leaf in leaves))
-        norms_BT = jnp.sqrt(jnp.take_along_axis(squares_BT, jnp.maximum(steps_BT, 0), axis=1))
-        return jnp.where(steps_BT >= 0, norms_BT, jnp.nan)
-
-    return jnp.stack([norms(gradient) for gradient in gradients])
+    leaves = [leaf.reshape(batch, time, -1) for leaf in jax.tree.leaves(gradient)]
+    squares_BT = jnp.asarray(sum(jnp.sum(jnp.abs(leaf) ** 2, axis=-1) for leaf in leaves))
+    norms_BT = jnp.sqrt(jnp.take_along_axis(squares_BT, jnp.maximum(steps_BT, 0), axis=1))
+    return jnp.where(steps_BT >= 0, norms_BT, jnp.nan)
 
 
 def decay_rate(norms: Float[Array, " T"]) -> Float[Array, ""]:
@@ -136,7 +153,8 @@ def horizon(norms: Float[Array, " T"], below: float = 1e-3) -> Float[Array, ""]:
 class GradientFlow(Diagnostic):
     """`norm` (lags,): the norm of dL/dh against the lag, the mean over the sequences that reach so far back.
 
-    With its `decay_rate` and its `horizon`, each one number.
+    Of a network without a state that of dL/dx, x being the vectors that enter it. With its
+    `decay_rate` and its `horizon`, each one number.
 
     Attributes:
         lags: the number of lags, from 0 on; all that the inputs have if None.
@@ -148,9 +166,18 @@ class GradientFlow(Diagnostic):
 
     def measure(self, layer: Layer) -> dict[str, Array]:
         """See `Diagnostic.measure`."""
-        time = layer.xs.shape[1]
+        self._check_lags(layer.xs.shape[1])
+        return self._of(gradient_flow(layer.cell, layer.params, layer.xs, layer.loss, layer.lengths))
+
+    def measure_whole(self, network: Whole) -> dict[str, Array]:
+        """See `Diagnostic.measure_whole`: the gradient with respect to what enters the network."""
+        self._check_lags(network.xs.shape[1])
+        return self._of(input_gradient_flow(network.loss, network.xs, network.lengths))
+
+    def _check_lags(self, time: int) -> None:
         if self.lags is not None and self.lags > time:
             self.refuse("lags", f"it must be at most {time}, the number of steps in the inputs")
-        norms_BT = gradient_flow(layer.cell, layer.params, layer.xs, layer.loss, layer.lengths)
+
+    def _of(self, norms_BT: Float[Array, "B T"]) -> dict[str, Array]:
         norm = jnp.nanmean(norms_BT[:, : self.lags], axis=0)
         return {"norm": norm, "decay_rate": decay_rate(norm), "horizon": horizon(norm)}

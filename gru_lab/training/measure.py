@@ -1,4 +1,4 @@
-"""Diagnostics of members: of the last recurrent layer, on the first sequences of the validation set.
+"""Diagnostics of members: of the last recurrent layer, or of a network without one, on some validation sequences.
 
 There is one store for what is measured, the logs of measurements in the folders of the members: while they train,
 at their end, and from outside, once they have finished.
@@ -18,7 +18,7 @@ from flax import nnx
 
 from gru_lab import diagnostics
 from gru_lab.data import Batch, at_end
-from gru_lab.diagnostics import Diagnostic, Layer
+from gru_lab.diagnostics import Diagnostic, Layer, Whole
 from gru_lab.errors import UserError
 from gru_lab.models import Network
 from gru_lab.runs import Member, MemberFolder, Record, RunFolder
@@ -64,19 +64,37 @@ def first_sequences(program: Program, experiment: Experiment, sequences: int) ->
 def last_layer(network: Network, task: Task, batch: Batch) -> Layer:
     """The last recurrent layer of a network, what it sees of a batch, and the loss of its last outputs."""
     stack: Any = network
-    layer, xs_BTI = stack.recurrent[-1], stack.below_last(batch.inputs, batch.lengths)
+    layer = stack.recurrent[-1]
+    xs_BTI, after = stack.around_last(batch.inputs, batch.lengths)
+    loss = _last_loss(task, batch)
+    return Layer(layer.cell, layer.weights, xs_BTI, batch.lengths, lambda last_BO: loss(after(last_BO)))
+
+
+def whole(network: Network, task: Task, batch: Batch) -> Whole:
+    """A network without recurrent layers, the vectors that enter it of a batch, and the loss of its last outputs."""
+    stateless: Any = network
+    loss, every = _last_loss(task, batch), task.readout == "every"
+
+    def of(xs_BTI: Array) -> Array:
+        outputs = stateless.from_encoded(xs_BTI, batch.lengths)
+        return loss(at_end(outputs, batch.lengths) if every else outputs)
+
+    return Whole(stateless.encode(batch.inputs), batch.lengths, of)
+
+
+def _last_loss(task: Task, batch: Batch) -> Callable[[Array], Array]:
+    """The loss of the outputs after the last steps: a sum over sequences, so that each one's gradient is its own."""
     if task.readout == "every":
         batch = batch._replace(
             targets=at_end(batch.targets, batch.lengths),
             weights=None if batch.weights is None else at_end(batch.weights, batch.lengths),
         )
 
-    def loss(outputs_BO: Array) -> Array:  # a sum over sequences: each one's gradient stands for itself
-        outputs = stack.after_last(outputs_BO, xs_BTI, batch.lengths)
+    def loss(outputs: Array) -> Array:
         losses = task.losses(outputs, batch.targets)
         return jnp.sum(losses if batch.weights is None else losses * batch.weights)
 
-    return Layer(layer.cell, layer.weights, xs_BTI, batch.lengths, loss)
+    return loss
 
 
 def measurement(experiment: Experiment, program: Program, asked: Asked) -> Callable[[Any, Batch], dict[str, Array]]:
@@ -84,7 +102,10 @@ def measurement(experiment: Experiment, program: Program, asked: Asked) -> Calla
 
     def measure(params: Any, batch: Batch) -> dict[str, Array]:
         few = jax.tree.map(lambda leaf: leaf[: asked.sequences], batch)
-        return asked.diagnostic.measure(last_layer(program.network(params), experiment.task, few))
+        network, task = program.network(params), experiment.task
+        if not network.recurrent:
+            return asked.diagnostic.measure_whole(whole(network, task, few))
+        return asked.diagnostic.measure(last_layer(network, task, few))
 
     return measure
 
@@ -151,11 +172,19 @@ def check(experiment: Experiment, diagnostic: Diagnostic) -> None:
     """Raise `UserError` where a diagnostic cannot be asked of an experiment's network."""
     name = diagnostics.name_of(diagnostic)
     network: Any = nnx.eval_shape(lambda: new_network(experiment, jax.random.key(0)))
-    if experiment.cell is None or not network.recurrent:
-        raise UserError(f"diagnostic is {name!r}: it looks at recurrent layers, and {experiment.network} has none")
-    if not (hasattr(network, "below_last") and hasattr(network, "after_last")):
-        raise UserError(f"diagnostic is {name!r}: {type(network).__name__} lacks `below_last` or `after_last`")
+    if not network.recurrent:
+        if type(diagnostic).measure_whole is Diagnostic.measure_whole:
+            raise UserError(f"diagnostic is {name!r}: it looks at recurrent layers, and {experiment.network} has none")
+        _check_methods(name, network, "encode", "from_encoded")
+        return
+    _check_methods(name, network, "around_last")
     diagnostic.check_cell(network.recurrent[-1].cell)
+
+
+def _check_methods(name: str, network: Network, *methods: str) -> None:
+    for method in methods:
+        if not hasattr(network, method):
+            raise UserError(f"diagnostic is {name!r}: {type(network).__name__} lacks `{method}`")
 
 
 def _known(folders: Sequence[MemberFolder], asked: Asked) -> bool:

@@ -214,10 +214,10 @@ def test_bidirectional_layers_with_dropout_train_and_answer_alike_on_every_path(
     batch = program.source.holdout("validation", 8)
     whole = network(batch.inputs, batch.lengths)
     last = whole[:, -1] if task.readout == "every" else whole
-    xs = network.below_last(batch.inputs, batch.lengths)
+    xs, after = network.around_last(batch.inputs, batch.lengths)
     top = network.layers[-1].forward
     last_BO = top(xs, lengths=batch.lengths)[0]
-    np.testing.assert_allclose(network.after_last(last_BO, xs, batch.lengths), last, atol=1e-5)
+    np.testing.assert_allclose(after(last_BO), last, atol=1e-5)
     first, second = (network(batch.inputs, batch.lengths, key=jax.random.key(n)) for n in (1, 2))
     assert np.abs(first - second).max() > 1e-3 and np.abs(first - whole).max() > 1e-3
 

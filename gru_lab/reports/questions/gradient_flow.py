@@ -45,7 +45,8 @@ class GradientFlow(Question):
         """See `Question.text`."""
         return (
             "The norm of the gradient of the last step's loss with respect to the state `lag` steps before (Arjovsky "
-            "2016, figure 4). The table gives the gradient horizon, the first lag from which the norm stays under a "
-            "thousandth of its value at lag 0 (a horizon of all lags means: at least so many), and the slope of its "
-            "logarithm over all lags: below 0 the gradient vanishes."
+            "2016, figure 4), of a network without a state with respect to its input there. The table gives the "
+            "gradient horizon, the first lag from which the norm stays under a thousandth of its value at lag 0 (a "
+            "horizon of all lags means: at least so many), and the slope of its logarithm over all lags: below 0 the "
+            "gradient vanishes."
         )

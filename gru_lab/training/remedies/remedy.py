@@ -38,6 +38,11 @@ class Remedy(Schema):
             raise UserError(
                 f"remedy is {name_of(self)!r}: it works on layers of one direction, and model.bidirectional is true"
             )
+        if getattr(model, "blocks", False):
+            raise UserError(
+                f"remedy is {name_of(self)!r}: it works on layers that stand on each other, and these stand in blocks; "
+                "take model.norm=none, and leave out model.residual, model.glu and model.mlp"
+            )
 
     def penalty(self, network: Network, batch: Batch, loss: Loss) -> Array:
         """The number that is minimised: over all recurrent layers, on one batch whose loss is `loss(outputs)`."""
