@@ -16,7 +16,11 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__,
         epilog="Finished runs are kept: a second call trains nothing, an interrupted one goes on where it stopped.",
     )
-    parser.add_argument("--networks", default="rnn,lstm,gru", help="separated by commas; my_cells.py:Mine for yours")
+    parser.add_argument(
+        "--networks",
+        default="rnn,lstm,gru",
+        help="separated by commas: cells, transformer, tcn; my_cells.py:Mine for yours",
+    )
     parser.add_argument("--tasks", default=",".join(TASKS), help="presets of configs/experiment/compare")
     parser.add_argument("--seeds", type=int, help="members per run, instead of what the presets say")
     parser.add_argument("--runs", default="runs", help="the folder of all runs")

@@ -99,7 +99,9 @@ def hidden_for(
     return nearest_size(measured, budget, measure, tolerance)
 
 
-def nearest_size(measured: Callable[[int], int], budget: int, what: str, tolerance: float = 0.05) -> int:
+def nearest_size(
+    measured: Callable[[int], int], budget: int, what: str, tolerance: float = 0.05, size_name: str = "hidden"
+) -> int:
     """The whole number at which a growing count, of a whole model say, comes nearest to a budget; see `hidden_for`.
 
     >>> nearest_size(lambda n: n**2 + n, budget=110, what="parameters")
@@ -123,15 +125,16 @@ def nearest_size(measured: Callable[[int], int], budget: int, what: str, toleran
     while at(above) <= budget:
         below, above = above, above * 2
         if above > 1 << 24:
-            raise reasons.get(below) or UserError(f"{what} do not grow with hidden: no size meets {budget}")
+            raise reasons.get(below) or UserError(f"{what} do not grow with {size_name}: no size meets {budget}")
     while above - below > 1:
         middle = (below + above) // 2
         below, above = (middle, above) if at(middle) <= budget else (below, middle)
     near = [size for size in (below, above) if size and known.get(size) is not None]
     best = min(near, key=lambda size: abs(at(size) - budget))
     if abs(at(best) - budget) > tolerance * budget:
-        sizes = " and ".join(f"hidden={size} has {at(size):,}" for size in near)
-        raise UserError(f"no hidden size has {budget:,} {what} within {tolerance:.0%}: {sizes}")
+        sizes = " and ".join(f"{size_name}={size} has {at(size):,}" for size in near)
+        no_size = "no hidden size" if size_name == "hidden" else f"no {size_name}"
+        raise UserError(f"{no_size} has {budget:,} {what} within {tolerance:.0%}: {sizes}")
     return best
 
 

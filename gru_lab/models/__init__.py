@@ -10,7 +10,7 @@
 (4, 1)
 """
 
-from gru_lab.models.budget import hidden_for
+from gru_lab.models.budget import hidden_for, sized
 from gru_lab.models.layers import Bidirectional, Recurrent
 from gru_lab.models.model import Model, Network, Spec, count_parameters, create, get, name_of, names, register
 from gru_lab.models.model import exported as __getattr__
@@ -28,4 +28,5 @@ __all__ = [
     "name_of",
     "names",
     "register",
+    "sized",
 ]

@@ -2,6 +2,7 @@
 
 from gru_lab.models.budget import hidden_for as hidden_for
 from gru_lab.models.encoder_decoder import EncoderDecoder as EncoderDecoder
+from gru_lab.models.budget import sized as sized
 from gru_lab.models.layers import Bidirectional as Bidirectional
 from gru_lab.models.layers import Recurrent as Recurrent
 from gru_lab.models.model import Model as Model
@@ -14,3 +15,5 @@ from gru_lab.models.model import name_of as name_of
 from gru_lab.models.model import names as names
 from gru_lab.models.model import register as register
 from gru_lab.models.recurrent import RecurrentModel as RecurrentModel
+from gru_lab.models.tcn import TCNModel as TCNModel
+from gru_lab.models.transformer import TransformerModel as TransformerModel

@@ -29,7 +29,7 @@ class MLP(nnx.Module):
         self.up = nnx.Linear(width, units, **options)
         self.down = nnx.Linear(units, width, **options)
 
-    def __call__(self, xs: Float[Array, "B T W"]) -> Float[Array, "B T W"]:
+    def __call__(self, xs: Float[Array, "... W"]) -> Float[Array, "... W"]:
         """The outputs of every step."""
         up = self.up(xs)
         return self.down(nn.gelu(up, approximate=False) if self.gate is None else nn.silu(self.gate(xs)) * up)
@@ -46,7 +46,7 @@ class GLU(nnx.Module):
         self.value = nnx.Linear(width, width, param_dtype=dtype, rngs=rngs)
         self.gate = nnx.Linear(width, width, param_dtype=dtype, rngs=rngs)
 
-    def __call__(self, xs: Float[Array, "B T W"]) -> Float[Array, "B T W"]:
+    def __call__(self, xs: Float[Array, "... W"]) -> Float[Array, "... W"]:
         """The outputs of every step."""
         xs = nn.gelu(xs, approximate=False)
         return self.value(xs) * nn.sigmoid(self.gate(xs))

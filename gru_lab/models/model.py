@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar, Union
 
 import jax
 from flax import nnx
@@ -12,6 +12,9 @@ from gru_lab.cells import Cell
 from gru_lab.recurrence import Method, Sequential
 from gru_lab.schema import Registry, Schema, Size, UserError
 from gru_lab.typing import Array, Float, Int, Key
+
+T = TypeVar("T")
+Auto = Union[T, Literal["auto"]]  # noqa: UP007 (an alias with a parameter)
 
 
 @dataclass(frozen=True)
@@ -78,14 +81,17 @@ class Network(nnx.Module):
 class Model(Schema):
     """The settings of a network around its cell, if it has one. A subclass writes `build`.
 
+    `sized_by` names the fields that may be `auto` and then follow the budget, the coarsest first; see
+    `gru_lab.models.budget.sized`. A model of a cell is sized by `cell.hidden=auto`.
+
     Attributes:
-        parameters: a budget; with `cell.hidden=auto` the hidden size is the one with which the whole network has the
-            nearest number of trainable parameters.
+        parameters: a budget: the number of trainable parameters that the whole network comes nearest to.
     """
 
     group: ClassVar[str] = "model"
     needs_cell: ClassVar[bool] = True
     reads_pairs: ClassVar[bool] = False
+    sized_by: ClassVar[tuple[str, ...]] = ()
 
     parameters: Size | None = None
 

@@ -71,7 +71,7 @@ class RecurrentModel(Model):
 
     @property
     def blocks(self) -> bool:
-        """Whether anything stands around the layers."""
+        """True if anything stands around the layers."""
         return self.norm != "none" or self.residual or self.glu or self.mlp != "none"
 
     def check(self) -> None:

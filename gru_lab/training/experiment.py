@@ -16,7 +16,7 @@ from gru_lab import recurrence as methods
 from gru_lab.cells import Cell
 from gru_lab.cells.wrappers import LowPrecision
 from gru_lab.errors import UserError, listed, nearest
-from gru_lab.models import Model, Spec, count_parameters
+from gru_lab.models import Model, Spec, count_parameters, sized
 from gru_lab.recurrence import Method
 from gru_lab.runs import identity
 from gru_lab.runs.record import LAST_SEED, Member, Role, Seed
@@ -152,14 +152,17 @@ class Experiment(Schema):
         """The parts must fit together, and every value on an axis its field."""
         self.model.check_cell(self.cell)
         self.model.check_spec(self.spec)
+        if self.cell is None:
+            object.__setattr__(self, "model", sized(self.model, self.spec))
         self.remedy.check_model(self.model)
         self._check_training()
         if self.model.parameters is not None:
             count = sum(count_parameters(self.model, self.cell, self.spec).values())
             if abs(count - self.model.parameters) > BUDGET * self.model.parameters:
+                auto = "cell.hidden=auto" if self.cell else " ".join(f"model.{n}=auto" for n in self.model.sized_by)
                 raise UserError(
-                    f"model.parameters is {self.model.parameters}: this network has {count:,}; write cell.hidden=auto "
-                    "to choose the size by the budget, or leave the budget out"
+                    f"model.parameters is {self.model.parameters}: this network has {count:,}; "
+                    f"{f'write {auto} to choose the size by the budget, or ' if auto else ''}leave the budget out"
                 )
         self._check_axes("population.axes", self.population.axes)
         self._check_axes("protocol.axes", self.protocol.axes)
