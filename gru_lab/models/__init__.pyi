@@ -1,8 +1,8 @@
 # Made by scripts/stubs.py.
 
 from gru_lab.models.budget import hidden_for as hidden_for
-from gru_lab.models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from gru_lab.models.budget import sized as sized
+from gru_lab.models.encoder_decoder import EncoderDecoder as EncoderDecoder
 from gru_lab.models.layers import Bidirectional as Bidirectional
 from gru_lab.models.layers import Recurrent as Recurrent
 from gru_lab.models.model import Model as Model
