@@ -54,12 +54,13 @@ def keep_plans(jobs: Sequence[Job], part: str = "") -> None:
         for job in jobs:
             if job.folder == folder:
                 experiment, known = job.experiment, planned.get(job.experiment.name)
-                trials = experiment.protocol.trials(experiment)
+                trials = experiment.protocol.opening(experiment)
                 members = [member.name for member in trials or experiment.members()]
                 planned[experiment.name] = Planned(
                     title=job.title,
                     members=tuple(dict.fromkeys([*(known.members if known else ()), *members])),
                     updates=experiment.training.updates,
+                    trials=experiment.protocol.budget,
                     reported=experiment.population.seeds if trials else 0,
                 )
         for sentence in keep_plan(folder, Plan(command, str(Path.cwd()), planned, part)):

@@ -23,14 +23,15 @@ from gru_lab.runs.store import RunFolder, move_aside
 class Planned:
     """One run that a command asks for: what it is, its members by name, and the updates of each at most.
 
-    `reported` is the number of members that will be reported where a protocol chooses their hyper-parameters first:
-    their names are not known before.
+    Where a protocol chooses hyper-parameters first, `trials` is the number of members that choose, and `reported` that
+    of those that will be reported: not all names are known before.
     """
 
     title: str
     members: tuple[str, ...]
     updates: int
     reported: int = 0
+    trials: int = 0
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def states(folder: Path) -> list[State]:
             known = planned[name].members if name in planned else ()
             reported = max(each.reported, planned[name].reported if name in planned else 0)
             members = tuple(dict.fromkeys([*known, *each.members]))
-            planned[name] = Planned(each.title, members, each.updates, reported)
+            planned[name] = Planned(each.title, members, each.updates, reported, each.trials)
     begun = sorted(path.parent.name for path in folder.glob("*/config.yaml"))
     if not planned and not begun:
         raise UserError(f"{folder} holds no sweep: no command has begun in it")
@@ -146,6 +147,8 @@ def _state(path: Path, planned: Planned | None, owners: Mapping[Path, str]) -> t
     title = planned.title if planned else " on ".join(path.name.split("-")[:2])
     seconds = [each for record in records if (each := record.seconds_per_update) is not None]
     later = max((planned.reported if planned else 0) - sum(name.startswith("report-") for name in begun), 0)
+    if planned and later:  # where some are still to be reported, some trials may be to come
+        later += max(planned.trials - sum(name.startswith("tune-") for name in members), 0)
     state = State(path.name, title, len(members) + later, len(records), owners.get(path / "claim.lock"), run.failure)
     return state, statistics.median(seconds) if seconds else None
 
@@ -182,7 +185,11 @@ def _read(path: Path) -> Plan | None:
         content = json.loads(path.read_text())
         runs = {
             str(name): Planned(
-                str(each["title"]), tuple(map(str, each["members"])), int(each["updates"]), int(each["reported"])
+                str(each["title"]),
+                tuple(map(str, each["members"])),
+                int(each["updates"]),
+                int(each["reported"]),
+                int(each.get("trials", 0)),
             )
             for name, each in content["runs"].items()
         }

@@ -165,7 +165,7 @@ class Experiment(Schema):
                     f"{f'write {auto} to choose the size by the budget, or ' if auto else ''}leave the budget out"
                 )
         self._check_axes("population.axes", self.population.axes)
-        self._check_axes("protocol.axes", self.protocol.axes)
+        self._check_axes("protocol.axes", self.protocol.spans)
         self.protocol.check_experiment(self)
 
     def _check_axes(self, where: str, axes: Axes) -> None:

@@ -53,7 +53,7 @@ def _fitting_chunk(experiment: Experiment, placement: Placement) -> int:
     program, training = make_program(experiment), experiment.training
     sampled = isinstance(program.source, Sampled)
     sizes = [training.validation, training.test] if sampled else [sequences(program.source.holdout("validation", 1))]
-    members = max(len(experiment.members()), len(experiment.protocol.trials(experiment)))
+    members = max(len(experiment.members()), len(experiment.protocol.opening(experiment)))
     at_once = {"vmap": members, "devices": min(members, len(jax.devices())), "map": 1}[placement]
     return chunk_size(max(sizes), _bytes_each(experiment, program), min(MOST, memory_at_hand() // SHARE) // at_once)
 

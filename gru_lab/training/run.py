@@ -22,7 +22,7 @@ from gru_lab.training import callbacks as family
 from gru_lab.training.callbacks import Callback, Listener
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.layout import Layout, layout_for, most_members
-from gru_lab.training.protocols import Selection, Trial
+from gru_lab.training.protocols import Round, Selection, Trial
 from gru_lab.training.train import make_program
 from gru_lab.training.work import Work
 
@@ -112,7 +112,11 @@ def run(
 
 @dataclass
 class _Training:
-    """The training of what is missing of a run, by its owner."""
+    """The training of what is missing of a run, by its owner.
+
+    `seen` names the members that were asked for, `kept` are those of them that had finished before, and `running` are
+    the groups that train side by side, some of whose members a protocol may ask to train on.
+    """
 
     experiment: Experiment
     sweep: str
@@ -123,40 +127,51 @@ class _Training:
     say: Callable[[str], None]
     trained: list[Member] = field(default_factory=list)
     programs: dict[Layout, dict] = field(default_factory=dict)
+    seen: set[str] = field(default_factory=set)
+    kept: list[Member] = field(default_factory=list)
+    running: "list[_Running]" = field(default_factory=list)
 
     def select(self) -> Selection:
-        """Let the protocol choose, by trials that are trained where they are missing."""
-        experiment, protocol = self.experiment, self.experiment.protocol
-        trials = protocol.trials(experiment)
-        if not trials:
-            return Selection()
-        records = self.train(trials, Selection(), protocol.rungs(experiment))
-        selection = protocol.choose([Trial.of(record) for record in records], experiment)
-        self._move_aside_superseded(selection)
+        """Let the protocol choose, by trials that are trained where they are missing.
+
+        What it asks for follows from records and logs alone: a run that was killed is asked for the same again.
+        """
+        search, trials = self.experiment.protocol.search(self.experiment), None
+        with ExitStack() as closing:
+            try:
+                while True:
+                    trials = self._tried(next(search) if trials is None else search.send(trials), closing)
+            except StopIteration as end:
+                self._finish(closing)
+                selection: Selection = end.value
+        self._tell_kept()
+        if selection.trials:
+            self._move_aside_superseded(selection)
         return selection
 
-    def _halve(self, works: Sequence[Work], members: Sequence[Member], rungs: Sequence[int]) -> None:
-        """Train all trials side by side, and halt some of them at the rungs, where the protocol compares them.
+    def _tried(self, asked: Round, closing: ExitStack) -> list[Trial]:
+        """The trials of a round, trained side by side up to where the protocol compares them."""
+        experiment, folder = self.experiment, self.folder
+        works = self._missing(asked.members, asked.spent)
+        last = asked.until >= experiment.training.updates
+        if not last:
+            self.running += [closing.enter_context(_begun(work, self.callbacks, self.held)) for work in works]
+        for each in self.running:
+            each.work.train_until(asked.until, {member.setting for member in asked.members})
+            each.advance()
+        if last:
+            self._finish(closing)
+            self._train(works)
+            return [Trial.of(record) for record in self._records(asked.members)]
+        logs = [folder.member(member).read_metrics() for member in asked.members]
+        return [Trial.at(asked.until, *each, experiment) for each in zip(asked.members, logs, strict=True)]
 
-        What is decided follows from the logs alone: a run that was killed decides the same again.
-        """
-        experiment, protocol = self.experiment, self.experiment.protocol
-        going = {member.setting for member in members}
-        with ExitStack() as closing:
-            running = [closing.enter_context(_begun(work, self.callbacks, self.held)) for work in works]
-            for rung in [*rungs, experiment.training.updates]:
-                for each in running:
-                    each.work.train_until(rung, going)
-                    each.advance()
-                if rung < experiment.training.updates:
-                    trials = [
-                        Trial.at(rung, member, self.folder.member(member).read_metrics(), experiment)
-                        for member in members
-                        if member.setting in going
-                    ]
-                    going = protocol.promoted(trials, experiment)
-            for each in running:
-                each.finish()
+    def _finish(self, closing: ExitStack) -> None:
+        """Record what the members that train side by side have reached."""
+        for each in self.running:
+            each.finish()
+        self.running.clear()
+        closing.close()
 
     def _move_aside_superseded(self, selection: Selection) -> None:
         """Move aside what was reported of an earlier choice, so that no table counts it."""
@@ -172,37 +187,52 @@ class _Training:
                 aside = self.folder.member(name).move_aside()
                 self.say(f"{self.folder.path.name}: the protocol chose anew; an earlier choice is in {aside}")
 
-    def train(self, members: Sequence[Member], selection: Selection, rungs: Sequence[int] = ()) -> tuple[Record, ...]:
-        """Train the members that have no record, halving them at the rungs, and return the records of all."""
+    def train(self, members: Sequence[Member], selection: Selection) -> tuple[Record, ...]:
+        """Train the members that have no record, and return the records of all."""
+        self._train(self._missing(members, selection))
+        self._tell_kept()
+        return self._records(members)
+
+    def _missing(self, members: Sequence[Member], selection: Selection) -> list[Work]:
+        """The work on those members that have no record and were not asked for before."""
         experiment, folder = self.experiment, self.folder
+        members = [member for member in members if member.name not in self.seen]
+        self.seen |= {member.name for member in members}
         if self.force:
             for member in members:
                 if aside := folder.member(member).move_aside():
                     self.say(f"{folder.path.name}: the old results are in {aside}")
         kept = {member.name for member in members if _finished(experiment, folder, member, self.say)}
         missing = [member for member in members if member.name not in kept]
+        self.kept += [member for member in members if member.name in kept]
         if any(member.role == "report" for member in missing) and (share := experiment.repeated) > TOLD:
             known = f"the task has about {experiment.task.distinct:,.0f} sequences"
             self.say(f"{folder.path.name}: {known}, so that {share:.0%} of those held out are drawn in training, too")
-        works = [
+        self.trained += missing
+        return [
             Work(experiment, self.sweep, folder, tuple(group), layout, selection, self.programs.setdefault(layout, {}))
             for group, layout in _planned(experiment, folder, missing)
         ]
-        if works and rungs:
-            self._halve(works, members, rungs)
-        else:
-            for work in works:
-                with _begun(work, self.callbacks, self.held) as each:
-                    each.advance()
-                    each.finish()
-        self.trained += missing
-        for name in sorted(kept):
-            for sentence in folder.member(name).broken_measurements():
+
+    def _train(self, works: Sequence[Work]) -> None:
+        """Train groups of members to their end, one after the other."""
+        for work in works:
+            with _begun(work, self.callbacks, self.held) as each:
+                each.advance()
+                each.finish()
+
+    def _tell_kept(self) -> None:
+        """Let the callbacks look at members that had finished before."""
+        for name in sorted(member.name for member in self.kept):
+            for sentence in self.folder.member(name).broken_measurements():
                 self.say(sentence)
-        if kept:
+        if self.kept:
             for each in self.callbacks:
-                each.kept(experiment, folder, [member for member in members if member.name in kept])
-        return tuple(Record.load(folder.member(member).path / "record.json") for member in members)
+                each.kept(self.experiment, self.folder, self.kept)
+        self.kept = []
+
+    def _records(self, members: Sequence[Member]) -> tuple[Record, ...]:
+        return tuple(Record.load(self.folder.member(member).path / "record.json") for member in members)
 
 
 def watchers(callbacks: Sequence[Callback]) -> list[Callback]:

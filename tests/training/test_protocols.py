@@ -1,7 +1,6 @@
 """Protocols: what chooses never sees the test set, what is reported took no part in the choice, budgets are equal."""
 
 import dataclasses
-import math
 
 import pytest
 from test_members import NoTest
@@ -11,7 +10,7 @@ from gru_lab import UserError, tasks
 from gru_lab.runs import RunFolder, find_records
 from gru_lab.training import population, protocols, work
 from gru_lab.training.callbacks.checkpoint import Checkpoint
-from gru_lab.training.protocols import Trial
+from gru_lab.training.protocols import Trial, choice
 
 RATE = "optimizer.learning_rate"
 
@@ -149,35 +148,60 @@ def test_what_an_earlier_choice_reported_is_moved_aside(tmp_path):
     assert [group.hyper[RATE] for group in find_records([tmp_path]).groups] == [second.selection.hyper[RATE]]
 
 
-def trial(rate, value, solved_at=None, halted=False, seed=0):
-    [member] = [m for m in plan(1.0, 2.0, 3.0).protocol.trials(plan(1.0, 2.0, 3.0)) if m.hyper[RATE] == rate][:1]
-    return Trial(dataclasses.replace(member, seed=seed), 4, value, solved_at, halted)
+def trial(rate, value, solved_at=None, seed=0):
+    ours = plan(1.0, 2.0, 3.0)
+    [member] = [m for m in ours.protocol.opening(ours) if m.hyper[RATE] == rate][:1]
+    return Trial(dataclasses.replace(member, seed=seed), 4, value, solved_at)
 
 
 @pytest.mark.parametrize(
-    ("better", "stops", "trials", "chosen"),
+    ("better", "stops", "trials", "order"),
     [
-        ("lower", False, [trial(1.0, 0.2), trial(2.0, 0.1), trial(3.0, 0.3)], 2.0),
-        ("higher", False, [trial(1.0, 0.2), trial(2.0, 0.1), trial(3.0, 0.3)], 3.0),
-        ("lower", False, [trial(1.0, None), trial(1.0, 0.0, seed=1), trial(2.0, 9.0), trial(2.0, 9.0, seed=1)], 2.0),
-        ("lower", False, [trial(1.0, 0.1, halted=True), trial(2.0, 0.2), trial(3.0, 0.3)], 2.0),
-        ("lower", True, [trial(1.0, 0.1), trial(2.0, 0.5, solved_at=4), trial(3.0, 0.3)], 2.0),
-        ("lower", True, [trial(1.0, 0.1, solved_at=4), trial(2.0, 0.5, solved_at=2)], 2.0),
-        ("lower", False, [trial(1.0, 0.1, solved_at=4), trial(2.0, 0.5, solved_at=2)], 1.0),
-        ("lower", False, [trial(1.0, None), trial(2.0, None), trial(3.0, None)], 1.0),
+        ("lower", False, [trial(1.0, 0.2), trial(2.0, 0.1), trial(3.0, 0.3)], [2, 1, 3]),
+        ("higher", False, [trial(1.0, 0.2), trial(2.0, 0.1), trial(3.0, 0.3)], [3, 1, 2]),
+        ("lower", False, [trial(1.0, None), trial(1.0, 0.0, seed=1), trial(2.0, 9.0), trial(2.0, 9.0, seed=1)], [2, 1]),
+        ("lower", True, [trial(1.0, 0.1), trial(2.0, 0.5, solved_at=4), trial(3.0, 0.3)], [2, 1, 3]),
+        ("lower", True, [trial(1.0, 0.1, solved_at=4), trial(2.0, 0.5, solved_at=2)], [2, 1]),
+        ("lower", False, [trial(1.0, 0.1, solved_at=4), trial(2.0, 0.5, solved_at=2)], [1, 2]),
+        ("lower", False, [trial(1.0, None), trial(2.0, None), trial(3.0, None)], [1, 2, 3]),
+        (
+            "lower",
+            True,
+            [trial(1.0, 0.1), trial(1.0, 0.1, 2, seed=1), trial(2.0, None), trial(2.0, 0, 4, seed=1)],
+            [1, 2],
+        ),
+        (
+            "lower",
+            True,
+            [trial(1.0, -9e9), trial(1.0, -9e9, seed=1), trial(2.0, None), trial(2.0, 0, 4, seed=1)],
+            [2, 1],
+        ),
     ],
 )
-def test_the_choice_is_the_declared_one(better, stops, trials, chosen):
+def test_settings_are_ranked_as_declared(better, stops, trials, order):
     ours = plan(1.0, 2.0, 3.0, stop_when_solved=stops)
     task = dataclasses.replace(ours.task)
     object.__setattr__(task, "better", better)
     object.__setattr__(ours, "task", task)
-    selection = ours.protocol.choose(trials, ours)
-    assert selection.hyper == {RATE: chosen}
-    assert selection.edge == ((RATE,) if chosen != 2.0 else ())
-    promoted = ours.protocol.promoted([each for each in trials if not each.halted], ours)
-    settings = {each.member.setting for each in trials if not each.halted}
-    assert len(promoted) == math.ceil(len(settings) / 2) and promoted <= settings
+    rates = {each.member.setting: each.member.hyper[RATE] for each in trials}
+    assert [rates[setting] for setting in choice.ranked(trials, [RATE], ours)] == order
+    costs = [choice.cost(seeds, ours) for seeds in choice.by_setting(trials).values()]
+    assert all(0 <= cost <= 3 for cost in costs), "a search is told numbers that are finite"
+    by_cost = sorted(zip(costs, dict.fromkeys(rates.values()), strict=True))
+    assert [rate for _, rate in by_cost] == order, "a search is told the same order"
+
+
+def test_a_search_keeps_the_better_half_at_every_rung_and_chooses_of_those_that_reached_the_end():
+    ours = plan(1.0, 2.0, 3.0, halving=(0.5,))
+    search = ours.protocol.search(ours)
+    first = next(search)
+    values = {1.0: 0.3, 2.0: 0.1, 3.0: 0.2}
+    second = search.send([Trial(member, 2, values[member.hyper[RATE]], None) for member in first.members])
+    assert [first.until, second.until, len(first.members)] == [2, 4, 6]
+    assert {member.hyper[RATE] for member in second.members} == {2.0, 3.0}
+    with pytest.raises(StopIteration) as end:
+        search.send([Trial(member, 4, {2.0: 0.4, 3.0: 0.35}[member.hyper[RATE]], None) for member in second.members])
+    assert end.value.value == protocols.Selection({RATE: 3.0}, 6, 20, (RATE,))
 
 
 def line(update, value, train=1.0):
@@ -198,7 +222,7 @@ def line(update, value, train=1.0):
 )
 def test_a_trial_at_a_rung_is_that_of_its_log_up_to_there(lines, value, solved_at):
     ours = Trial.at(4, trial(1.0, 0.0).member, lines, plan())
-    assert (ours.value, ours.solved_at, ours.halted) == (value, solved_at, False)
+    assert (ours.value, ours.solved_at) == (value, solved_at)
 
 
 @pytest.mark.parametrize(

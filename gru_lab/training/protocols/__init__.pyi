@@ -3,6 +3,8 @@
 from gru_lab.training.protocols.fixed import Fixed as Fixed
 from gru_lab.training.protocols.paper import Paper as Paper
 from gru_lab.training.protocols.protocol import Protocol as Protocol
+from gru_lab.training.protocols.protocol import Round as Round
+from gru_lab.training.protocols.protocol import Search as Search
 from gru_lab.training.protocols.protocol import Selection as Selection
 from gru_lab.training.protocols.protocol import Trial as Trial
 from gru_lab.training.protocols.protocol import create as create

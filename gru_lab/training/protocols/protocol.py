@@ -1,6 +1,6 @@
 """The contract of a protocol: the members that choose a setting, the choice, and the members that are reported."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -21,21 +21,17 @@ class Trial(NamedTuple):
         updates: the number of updates that it has had.
         value: its best validation result; None if it diverged.
         solved_at: the update at which it solved the task; None for never.
-        halted: whether a comparison stopped it before its last update.
     """
 
     member: Member
     updates: int
     value: float | None
     solved_at: int | None
-    halted: bool = False
 
     @classmethod
     def of(cls, record: Record) -> "Trial":
         """A trial that has ended."""
-        return cls(
-            record.member, record.updates, record.value("validation"), record.solved_at, record.stopped == "halted"
-        )
+        return cls(record.member, record.updates, record.value("validation"), record.solved_at)
 
     @classmethod
     def at(cls, update: int, member: Member, lines: Sequence[Line], experiment: "Experiment") -> "Trial":
@@ -74,39 +70,62 @@ class Selection:
         return {"hyper": chosen, "trials": self.trials, "updates": self.updates, "edge": list(self.edge)}
 
 
+class Round(NamedTuple):
+    """Members of role `tune` that train side by side until they are compared.
+
+    Attributes:
+        members: each once; those of an earlier round go on from where they stopped.
+        until: the update at which they stop; at the last one of the training they have ended.
+        spent: what the search has cost before it asked for them, which their records keep.
+    """
+
+    members: Sequence[Member]
+    until: int
+    spent: Selection = Selection()
+
+
+# Asks for one round after the other, is told the trials of its members in their order, and ends with the choice.
+Search = Generator[Round, Sequence[Trial], Selection]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Protocol(Schema):
     """A plan of members. A subclass is a frozen dataclass, its fields are its settings, and they are its budget.
 
     The budget is declared before anything is trained and is the same for every network: it is part of the identity of
-    a run. Members of role `tune` train first; `choose` reads their validation results, and members of role `report`
-    train with the hyper-parameters that it chose. Those alone are measured on the test set.
-
-    `axes` names the hyper-parameters among whose values a setting is chosen, by path; a protocol that chooses has it as
-    a field.
+    a run. Members of role `tune` train first, in the rounds of a `search`, which reads their validation results and
+    chooses; members of role `report` train with the hyper-parameters that it chose. Those alone are measured on the
+    test set.
     """
 
     group: ClassVar[str] = "protocol"
-    axes: ClassVar[Axes] = {}
+    packages: ClassVar[tuple[str, ...]] = ()  # beside those of every run: a record names their versions
 
     def check_experiment(self, experiment: "Experiment") -> None:
         """Raise `UserError` for an experiment that this cannot plan."""
 
-    def trials(self, experiment: "Experiment") -> list[Member]:
-        """The members that choose; empty where nothing is chosen."""
-        return []
+    @property
+    def spans(self) -> Axes:
+        """The hyper-parameters that are chosen, by path: values of each, the least and the largest among them."""
+        return {}
 
-    def rungs(self, experiment: "Experiment") -> list[int]:
-        """The numbers of updates at which trials are compared and some of them stop, all before the last update."""
-        return []
+    @property
+    def budget(self) -> int:
+        """The number of members that choose."""
+        return 0
 
-    def promoted(self, trials: Sequence[Trial], experiment: "Experiment") -> set[str]:
-        """The `Member.setting` of those trials that train on after a rung."""
-        return {trial.member.setting for trial in trials}
+    def search(self, experiment: "Experiment") -> Search:
+        """The rounds of the members that choose, and the choice; what is asked for follows from what was told alone.
 
-    def choose(self, trials: Sequence[Trial], experiment: "Experiment") -> Selection:
-        """The hyper-parameters of the members that are reported, from all trials."""
+        A run that was killed asks again from the first round on, and is told what it was told before.
+        """
+        yield from ()
         return Selection()
+
+    def opening(self, experiment: "Experiment") -> Sequence[Member]:
+        """The members of the first round, more than which train in none; empty where nothing is chosen."""
+        first = next(self.search(experiment), None)
+        return [] if first is None else first.members
 
     @property
     def statement(self) -> str:

@@ -1,23 +1,20 @@
 """An equal budget of tuning for every network, before the seeds that are reported."""
 
 import math
-import statistics
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
-from gru_lab.runs import Member
-from gru_lab.runs.record import LAST_SEED, Seed
+from gru_lab.runs.record import Seed
 from gru_lab.schema import Range, Size
-from gru_lab.training.axes import axes_of, settings
-from gru_lab.training.protocols.protocol import Protocol, Selection, Trial, register
+from gru_lab.training.axes import Axes, axes_of, settings
+from gru_lab.training.protocols.choice import check_population, check_seeds, members, ranked, selection
+from gru_lab.training.protocols.protocol import Protocol, Round, Search, Trial, register
 
 if TYPE_CHECKING:
     from gru_lab.training.experiment import Experiment
 
 Share = Annotated[float, Range(0, 1, above=True)]
 RATES = {"optimizer": {"learning_rate": [3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1]}}
-HOPELESS = math.inf
 
 
 @register("tuned")
@@ -39,7 +36,7 @@ class Tuned(Protocol):
             that train on, at least one; `halving=[]` trains all to the end.
     """
 
-    axes: dict[str, Any] = field(default_factory=dict)  # pyright: ignore[reportIncompatibleVariableOverride]
+    axes: dict[str, Any] = field(default_factory=dict)
     seeds: Size = 2
     first_seed: Seed = 1_000_000
     halving: tuple[Share, ...] = (0.25, 0.5)
@@ -48,66 +45,44 @@ class Tuned(Protocol):
     def check(self) -> None:
         """Axes must hold numbers, and seeds be numbers that differ in JAX's random keys."""
         object.__setattr__(self, "axes", axes_of("protocol.axes", self.axes or RATES))
-        if self.first_seed + self.seeds - 1 > LAST_SEED:
-            self.refuse("seeds", f"with first_seed={self.first_seed} the last seed would be above {LAST_SEED}")
+        check_seeds(self, self.seeds, self.first_seed)
 
     def check_experiment(self, experiment: "Experiment") -> None:
         """The seeds that are reported take no part in the choice."""
-        population = experiment.population
-        if population.axes:
-            population.refuse("axes", "under protocol=tuned the values among which is chosen stand in protocol.axes")
-        if population.role == "tune":
-            population.refuse("role", "protocol=tuned plans the members of both roles itself")
-        tuning = range(self.first_seed, self.first_seed + self.seeds)
-        reported = range(population.first_seed, population.first_seed + population.seeds)
-        if max(tuning.start, reported.start) < min(tuning.stop, reported.stop):
-            self.refuse("first_seed", f"seeds {reported.start} to {reported[-1]} are reported and may not choose")
+        check_population(self, self.seeds, self.first_seed, experiment)
 
-    def trials(self, experiment: "Experiment") -> list[Member]:
-        """See `Protocol.trials`."""
-        seeds = range(self.first_seed, self.first_seed + self.seeds)
-        hypers = [experiment.hyper | setting for setting in settings(self.axes)]
-        return [Member(seed=seed, hyper=hyper, role="tune") for hyper in hypers for seed in seeds]
+    @property
+    def spans(self) -> Axes:
+        """See `Protocol.spans`."""
+        return self.axes
+
+    @property
+    def budget(self) -> int:
+        """See `Protocol.budget`."""
+        return len(settings(self.axes)) * self.seeds
+
+    def search(self, experiment: "Experiment") -> Search:
+        """All settings side by side, of which a share trains on after every rung."""
+        going = members(settings(self.axes), self.seeds, self.first_seed, experiment)
+        known: dict[str, Trial] = {}
+        best: list[str] = []
+        for until in [*self.rungs(experiment), experiment.training.updates]:
+            trials = yield Round(going, until)
+            known |= {trial.member.name: trial for trial in trials}
+            best = ranked(trials, self.axes, experiment)
+            kept = best[: math.ceil(self.keep * len(best))]
+            going = [member for member in going if member.setting in kept]
+        return selection(best[0], known.values(), self.axes, self._at_end)
+
+    def _at_end(self, path: str, value: float) -> bool:
+        values = self.axes[path]
+        return len(values) > 1 and value in (min(values), max(values))
 
     def rungs(self, experiment: "Experiment") -> list[int]:
         """The evaluations at or after the shares of `halving`."""
         updates, every = experiment.training.updates, experiment.training.evaluate_every
         rungs = {math.ceil(share * updates / every) * every for share in self.halving}
         return sorted(rung for rung in rungs if rung < updates)
-
-    def promoted(self, trials: Sequence[Trial], experiment: "Experiment") -> set[str]:
-        """See `Protocol.promoted`."""
-        ranked = self._ranked(trials, experiment)
-        return set(ranked[: math.ceil(self.keep * len(ranked))])
-
-    def choose(self, trials: Sequence[Trial], experiment: "Experiment") -> Selection:
-        """The best of the settings that were not halted."""
-        halted = {trial.member.setting for trial in trials if trial.halted}
-        best = next(setting for setting in self._ranked(trials, experiment) if setting not in halted)
-        hyper = next(trial.member.hyper for trial in trials if trial.member.setting == best)
-        chosen = {path: hyper[path] for path in self.axes}
-        edge = [path for path, x in chosen.items() if len(self.axes[path]) > 1
-                and x in (min(self.axes[path]), max(self.axes[path]))]  # fmt: skip
-        return Selection(chosen, len(trials), sum(trial.updates for trial in trials), tuple(edge))
-
-    def _ranked(self, trials: Sequence[Trial], experiment: "Experiment") -> list[str]:
-        """The settings of some trials, the best first."""
-        by_setting: dict[str, list[Trial]] = {}
-        for trial in trials:
-            by_setting.setdefault(trial.member.setting, []).append(trial)
-        sign = 1 if experiment.task.better == "lower" else -1
-
-        def score(setting: str) -> tuple[float, ...]:
-            seeds = by_setting[setting]
-            values = [HOPELESS if trial.value is None else sign * trial.value for trial in seeds]
-            order = tuple(seeds[0].member.hyper[path] for path in self.axes)
-            if not experiment.training.stop_when_solved:
-                return (statistics.fmean(values), *order)
-            solved = [trial.solved_at for trial in seeds if trial.solved_at is not None]
-            needed = statistics.fmean(solved) if len(solved) == len(seeds) else 0
-            return (-len(solved), needed, statistics.fmean(values), *order)
-
-        return sorted(by_setting, key=score)
 
     @property
     def statement(self) -> str:
