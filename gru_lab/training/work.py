@@ -37,7 +37,7 @@ class Work:
         program: the pure functions; `data` is what they are given.
         initial: the parameters with which the members begin.
         state: where the members stand, on the host, leaves (members, ...).
-        programs: what is compiled, by name and shapes; works of one experiment and layout may share it.
+        programs: what is compiled, by name and shapes, and what else works of one experiment and layout may share.
         live: which members trained in the last step; `measured` is what they measured.
         preview: `preview(n)` is the mean loss of the next n updates and the seconds that these and an evaluation take;
             nothing comes of them.
@@ -50,7 +50,7 @@ class Work:
     members: tuple[Member, ...]
     layout: Layout
     selection: Selection = Selection()
-    programs: dict[str, tuple[Callable, Callable]] = field(default_factory=dict)
+    programs: dict[str, Any] = field(default_factory=dict)
     program: Program = field(init=False)
     data: dict[str, Any] = field(init=False)
     initial: Any = field(init=False)
@@ -71,8 +71,11 @@ class Work:
     def prepare(self) -> None:
         """Draw the data, and make the members as they begin; meanwhile their step is compiled."""
         begun, arguments = beginning(self.program, self.members)
-        drawn = self.drawing("validation")
-        if drawn is None:
+        start = _key("begin", arguments, ())
+        drawn = self.drawing("validation") if "data" not in self.programs else None
+        if "data" in self.programs:
+            self.data = shapes = self.programs["data"]
+        elif drawn is None:
             self.data = shapes = self._data(self.holdout("validation"))
         else:
             weights = jax.eval_shape(self.experiment.task.weights, drawn.out_info)
@@ -84,7 +87,10 @@ class Work:
                 steps.append((lay_out, aside.submit(compile)))
             if drawn is not None:
                 self.data = self._data(jax.tree.map(np.asarray, drawn.compile()()))
-            members = begun.compile()(*arguments)
+            if start not in self.programs:
+                self.programs[start] = begun.compile()
+            members = self.programs[start](*arguments)
+        self.programs["data"] = self.data
         for lay_out, run in steps:
             self.programs[key] = lay_out, run.result()
         self.initial = jax.tree.map(np.asarray, members.params)
@@ -257,12 +263,13 @@ class Work:
         """A tree on the host, without the copies that fill up devices."""
         return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.members)], tree)
 
-    def measure(self, function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
+    def measure(self, name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
         """A pure function of one member's parameters and of the data, as one of all members' parameters.
 
-        It is a program of its own, placed as training is, so that it changes no number of the training.
+        It is a program of its own, placed as training is, so that it changes no number of the training; `name` is
+        that of nothing else that is measured.
         """
-        lay_out, run = compiled(self.layout.placement, function, self.state.params, self.data)
+        lay_out, run = self._compiled(f"measure {name}", function, self.state.params, self.data)
         return lambda params: self.real(jax.block_until_ready(run(lay_out(params), self.data)))
 
     def tested(self, params: Any, split: Split) -> list[dict[str, float]]:

@@ -68,7 +68,7 @@ class Watcher(Listener):
         work = self.work
         for each in self.asked:
             measure = measurement(work.experiment, work.program, each)
-            self.measures[each.log] = work.measure(lambda params, data, f=measure: f(params, data["few"]))
+            self.measures[each.log] = work.measure(each.log, lambda params, data, f=measure: f(params, data["few"]))
         beginning = work.state.update == 0
         if beginning.any():
             self.write("initial", beginning)

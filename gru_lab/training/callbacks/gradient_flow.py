@@ -38,7 +38,7 @@ class Flow(Listener):
         """See `Listener.finish`."""
         work, asked = self.work, Asked.of("gradient_flow")
         pure = measurement(work.experiment, work.program, asked)
-        measure = work.measure(lambda params, data: pure(params, data["few"]))
+        measure = work.measure(asked.log, lambda params, data: pure(params, data["few"]))
         initial, trained = measure(work.initial), measure(work.state.best_params)
         moments = (("initial", np.zeros_like(work.state.update), initial), ("trained", work.state.best_at, trained))
         for n, folder in enumerate(work.folders):
