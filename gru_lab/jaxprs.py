@@ -181,7 +181,7 @@ def operations(eqn: JaxprEqn, constant: Sequence[bool] | None = None) -> int:
 
     A product of m x k by k x n is 2mkn; every element-wise operation is 1 per element, tanh and exp too (complex: sum
     2, product 6); a Fourier transform of n is 5 n log2 n; moving, comparing and choosing are 0. A loop counts as often
-    as it runs, where its length is known.
+    as it runs, where its length is known, else once; of branches the dearest counts.
 
     >>> closed = trace(jnp.matmul, jnp.ones((2, 3)), jnp.ones((3, 4)))
     >>> sum(map(operations, closed.eqns))
@@ -191,7 +191,8 @@ def operations(eqn: JaxprEqn, constant: Sequence[bool] | None = None) -> int:
     if bodies:
         same = constant if constant is not None else [False] * len(eqn.invars)
         fitting = (same if len(c.jaxpr.invars) == len(same) else [False] * len(c.jaxpr.invars) for c in bodies)
-        once = sum(flops(closed.jaxpr, inputs) for closed, inputs in zip(bodies, fitting, strict=True))
+        each = [flops(closed.jaxpr, inputs) for closed, inputs in zip(bodies, fitting, strict=True)]
+        once = max(each) if name == "cond" else sum(each)
         return once * eqn.params.get("length", 1) if name == "scan" else once
     out, first = eqn.outvars[0].aval, eqn.invars[0].aval if eqn.invars else eqn.outvars[0].aval
     size, both = math.prod(out.shape), is_complex(out) or is_complex(first)

@@ -12,7 +12,7 @@ from gru_lab.reports.comparisons import Comparisons, Overall, Pair
 from gru_lab.reports.coverage import WORST_AGGREGATE, WORST_IMPROVEMENT
 from gru_lab.reports.effects import Estimate, profile
 from gru_lab.reports.escape import plain
-from gru_lab.reports.quantities import duration, rounded
+from gru_lab.reports.quantities import duration, rounded, scaled
 from gru_lab.reports.statistics import LEVEL, RESAMPLES, Interval
 from gru_lab.reports.style import Palette, figure, files, legend, looks, title
 
@@ -36,7 +36,7 @@ def blocks(made: Comparisons, colours: Palette) -> list[Block]:
 def on_tasks(made: Comparisons) -> Table:
     """A line per network and task: difference, tests, probability of improvement, solved, cost to solve."""
     head = ["task", "network", "difference", "p", "p (Holm)", "P(better)", "solved", "updates to solve", "mean spent",
-            "time to solve"]  # fmt: skip
+            "FLOPs to solve", "time to solve"]  # fmt: skip
     rows: list[list[Words]] = []
     for pair in made.pairs:
         corrected = _p(pair.corrected)
@@ -44,7 +44,9 @@ def on_tasks(made: Comparisons) -> Table:
             pair.task, pair.network, _interval(pair.difference) if pair.reference else "",
             _p(pair.p), Strong(corrected) if pair.corrected < SIGNIFICANT else corrected,
             _estimate(pair.improvement), _solved(pair),
-            _interval(pair.updates, _count), _interval(pair.spent, _count), _interval(pair.seconds, duration),
+            _interval(pair.updates, _count), _interval(pair.spent, _count),
+            _interval(pair.flops, scaled) if pair.flops or not pair.updates else "—",
+            _interval(pair.seconds, duration),
         ])  # fmt: skip
     starts = [n for n, pair in enumerate(made.pairs) if n == 0 or made.pairs[n - 1].task != pair.task]
     pairs = min((pair.pairs for pair in made.pairs if not math.isnan(pair.p)), default=0)
@@ -57,10 +59,11 @@ def on_tasks(made: Comparisons) -> Table:
         f"P(better): probability that a seed of the network is better than one of {made.reference} (Mann and Whitney; "
         f"interval: Newcombe 2006, holds in at least {WORST_IMPROVEMENT:.0%} of simulated normal samples).",
         "Solved: how many of the seeds, and Wilson's interval of their share.",
-        "Updates and time to solve: median over all seeds (interval: order statistics, from six seeds on), never for "
-        "those that do not solve it; mean spent: the updates until solved, or until the end.",
+        "To solve: the median over all seeds (interval: order statistics, from six seeds on), never for those that do "
+        "not solve it; mean spent: the updates until solved, or until the end. FLOPs: of loss, gradient and optimiser, "
+        "counted in the plain loop over each cell's step, whatever method ran it; — where the records have no count.",
     ]
-    return Table(head, rows, "llrrrrrrrr", starts, notes, f"Comparison with {made.reference}", "tab:statistics")
+    return Table(head, rows, "llrrrrrrrrr", starts, notes, f"Comparison with {made.reference}", "tab:statistics")
 
 
 def over_tasks(made: Comparisons) -> Table:
@@ -117,7 +120,8 @@ def csv(made: Comparisons) -> dict[str, bytes]:
 def _of_pair(pair: Pair) -> dict[str, Any]:
     numbers = {
         "difference": pair.difference, "improvement": pair.improvement, "solved": pair.solved,
-        "updates_to_solve": pair.updates, "updates_spent": pair.spent, "seconds_to_solve": pair.seconds,
+        "updates_to_solve": pair.updates, "updates_spent": pair.spent, "flops_to_solve": pair.flops,
+        "seconds_to_solve": pair.seconds,
     }  # fmt: skip
     about = {"task": pair.task, "network": pair.network, "reference": pair.reference, "pairs": pair.pairs}
     return about | {"p": pair.p, "p_holm": pair.corrected} | _flat(numbers)

@@ -1,7 +1,7 @@
 """Comparisons of the networks of a table with its reference, on each task and over the tasks."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from gru_lab.reports.effects import (
 from gru_lab.reports.labels import short_names
 from gru_lab.reports.statistics import Interval, interval, median
 from gru_lab.reports.table import Entry, Row, Table, reference_of
+from gru_lab.runs import Record
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,7 +42,8 @@ class Pair:
         p, corrected: of the paired permutation test, and after Holm's correction over the whole table.
         improvement: the probability that a seed of this network is better than one of the reference.
         solved: the share of seeds that solved the task; None where nothing counts as solved.
-        updates, spent, seconds: to solve: the median, the restricted mean, and the median in seconds.
+        updates, spent, flops, seconds: to solve: the median, the restricted mean, and the median in floating-point
+            operations and in seconds; None for what the records do not say.
     """
 
     task: str
@@ -56,6 +58,7 @@ class Pair:
     solved: Estimate | None
     updates: Interval | None
     spent: Interval | None
+    flops: Interval | None
     seconds: Interval | None
 
 
@@ -154,13 +157,13 @@ def _pairs(row: Row, names: set[str]) -> list[Pair]:
         against = reference_of(entry.group, [other.group for other in row.entries.values()], names)
         solvable = entry.group.shared.threshold is not None
         updates = [record.solved_at for record in members]
-        times = [math.inf if r.solved_at is None else r.solved_at * (r.seconds_per_update or math.nan) for r in members]
         pair = Pair(
             row.label, column, entry, None, 0, None, math.nan, math.nan, NOTHING,
             solved_share(entry.group.solved, len(members)) if solvable else None,
-            median([math.inf if update is None else update for update in updates]) if solvable else None,
+            _to_solve(members, lambda record: 1),
             restricted(updates, max(record.updates for record in members)) if solvable else None,
-            median(times) if solvable and not any(map(math.isnan, times)) else None,
+            _to_solve(members, lambda record: record.flops),
+            _to_solve(members, lambda record: record.seconds_per_update),
         )  # fmt: skip
         if against is not None and against is not entry.group:
             ours, theirs = results[column], results[columns[id(against)]]
@@ -178,6 +181,14 @@ def _pairs(row: Row, names: set[str]) -> list[Pair]:
             )
         made.append(pair)
     return made
+
+
+def _to_solve(members: Sequence[Record], of_update: Callable[[Record], float | None]) -> Interval | None:
+    """The median cost until a task is solved, of that of an update; None where a record does not say it."""
+    if members[0].threshold is None:
+        return None
+    costs = [math.inf if r.solved_at is None else r.solved_at * (of_update(r) or math.nan) for r in members]
+    return None if any(map(math.isnan, costs)) else median(costs)
 
 
 def _overall(table: Table, whole: Sequence[Row], pairs: Sequence[Pair]) -> tuple[tuple[Overall, ...], tuple[str, ...]]:

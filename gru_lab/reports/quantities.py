@@ -16,6 +16,17 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-6:.3g} µs"
 
 
+def scaled(count: float) -> str:
+    """Three digits of a count with the letter of its power of a thousand.
+
+    >>> scaled(2_500_000_000), scaled(999), scaled(12_345e12)
+    ('2.5 G', '999', '12.3 P')
+    """
+    letters = ("", " k", " M", " G", " T", " P", " E")
+    power = min(max(exponent(float(f"{count:.3g}")) // 3, 0), len(letters) - 1) if count else 0
+    return f"{count / 1000**power:.3g}{letters[power]}"
+
+
 def rounded(around: Interval) -> tuple[str, str, str]:
     """Mean, low and high with equally many decimals: two digits of the mean, and one of the interval's half width."""
     bounded = math.isfinite(around.high - around.low)

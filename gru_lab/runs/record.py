@@ -70,6 +70,8 @@ class Record(Schema):
         metric, better, floor, threshold: what a table shows of the task, its direction, the value of the best guess
             without memory and the value that counts as solved, None where there is none.
         parameters: of the whole network, split in `parameters_by_part`.
+        flops: floating-point operations of one update, see `gru_lab.training.flops`; None where its batches differ in
+            length, and in a record that does not say.
         config: the whole configuration but for the population; `sources`, `data`, `revisions` and `numerics` are the
             rest of the identity.
         layout: how the work was laid out, which is used again when the member resumes and changes no result.
@@ -100,6 +102,7 @@ class Record(Schema):
     parameters_by_part: dict[str, int]
     config: dict[str, Any]
     stopped: Stopped | None = None
+    flops: int | None = None
     cell: str | None = None
     hidden: int | None = None
     sources: dict[str, str] = field(default_factory=dict)

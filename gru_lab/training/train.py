@@ -69,6 +69,8 @@ class Program(NamedTuple):
         outputs: `outputs(params, chunks)` gives what a scored task keeps of the network's outputs.
         network: `network(params)` gives the network itself.
         source: where the task's batches come from.
+        update: `update(state, arrays, batch)` trains a member with one batch, by one update, and returns it with the
+            loss; `arrays` are those of the training set.
     """
 
     init: Callable[[Key, Hyper], MemberState]
@@ -77,6 +79,7 @@ class Program(NamedTuple):
     outputs: Callable[[Any, Batch], Any]
     network: Callable[[Any], Network]
     source: Source
+    update: Callable[[MemberState, Any, Batch | None], tuple[MemberState, Array]]
 
 
 def make_program(experiment: Experiment, dropout: bool = True) -> Program:
@@ -245,7 +248,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
         return lax.cond(stopped(training, state), lambda: (state, nothing), lambda: traced(state, data, batches))
 
-    return Program(init, advance_unless_stopped, evaluate, outputs, network, source)
+    return Program(init, advance_unless_stopped, evaluate, outputs, network, source, one_update)
 
 
 def reasons(training: Training, state: MemberState) -> dict[Stopped, Any]:

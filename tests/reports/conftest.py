@@ -34,6 +34,7 @@ def write_group(
     every: int = 100,
     hidden: int | None = 16,
     seconds: float | None = None,
+    flops: int | None = None,
     hyper: dict[str, float] | None = None,
     seeds: Sequence[int] | None = None,
     sources: dict[str, str] | None = None,
@@ -87,7 +88,7 @@ def write_group(
             metrics={} if loss is None else {"validation": {metric: loss}, "test": {metric: loss}},
             metric=metric, better=better,  # pyright: ignore[reportArgumentType]
             floor=floor, threshold=threshold, hidden=hidden, parameters=PARAMETERS.get(network, 2000),
-            parameters_by_part={"network": PARAMETERS.get(network, 2000)}, config=whole, sources=sources,
+            parameters_by_part={"network": PARAMETERS.get(network, 2000)}, flops=flops, config=whole, sources=sources,
             layout={"files": {name: log.mark for name, log in kept.logs().items()}},
             versions={"jax": "0.10.2"}, device=device, protocol=protocol, selection=selection or {},
             timing={"seconds_per_update": seconds or PARAMETERS.get(network, 2000) * 1e-6},

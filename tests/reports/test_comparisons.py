@@ -148,6 +148,20 @@ def test_a_table_is_compared_with_its_reference_by_pairs_of_seeds(run):
     assert best["gru"].solved is not None and best["gru"].solved.value == 2 / 16
 
 
+def test_the_cost_to_solve_is_in_updates_operations_and_seconds_where_records_say_it(run):
+    solved = [0.001] * 8
+    groups = [run("rnn", losses=solved, flops=3_000_000, seconds=0.5), run("gru", losses=solved)]
+    made = compare(build([*groups, run("lstm", losses=[0.1] * 8, flops=10)]))
+    assert made is not None
+    rnn, lstm, gru = made.pairs
+    assert (rnn.updates.value, rnn.flops.value, rnn.seconds.value) == (200, 6e8, 100)
+    assert gru.updates.value == 200 and gru.flops is None and lstm.flops.value == math.inf
+    rows = [row[7:] for row in comparison_tables.on_tasks(made).rows]
+    assert [row[2] for row in rows] == ["600 M", "never", "—"]
+    [first, _, last] = csv.DictReader(comparison_tables.csv(made)["statistics.csv"].decode().splitlines())
+    assert (first["flops_to_solve"], last["flops_to_solve"]) == ("600000000.0", "")
+
+
 def test_seeds_of_one_network_alone_are_no_pairs(run):
     groups = [run("rnn", losses=[0.1, 0.2, 0.3], seeds=[1, 2, 3]), run("gru", losses=[0.3, 0.2, 0.1], seeds=[3, 2, 9])]
     made = compare(build(groups))

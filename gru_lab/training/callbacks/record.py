@@ -19,8 +19,11 @@ from gru_lab.runs.record import Stopped
 from gru_lab.training import protocols
 from gru_lab.training.callbacks.callback import Callback, Listener, register
 from gru_lab.training.experiment import Experiment, nested
+from gru_lab.training.flops import update_flops
 from gru_lab.training.train import NEVER, reasons
 from gru_lab.training.work import Work
+
+FLOPS = "flops"
 
 
 @register("record")
@@ -44,6 +47,8 @@ class Recorder(Listener):
         work = self.work
         reporting = any(member.role == "report" for member in work.members)
         splits: list[Split] = ["validation", "test"] if reporting else ["validation"]
+        if FLOPS not in work.programs:
+            work.programs[FLOPS] = update_flops(work.experiment, work.layout.dropout)
         results = {split: work.tested(work.state.best_params, split) for split in splits}
         for n, folder in enumerate(work.folders):
             metrics = {split: results[split][n] for split in splits if split == "validation" or self.reports(n)}
@@ -95,6 +100,7 @@ class Recorder(Listener):
             hidden=None if experiment.cell is None else experiment.cell.hidden,
             parameters=sum(parts.values()),
             parameters_by_part=parts,
+            flops=work.programs[FLOPS],
             config=experiment.config,
             sources=card["sources"],
             data=card["data"],
