@@ -53,6 +53,7 @@ Examples
   population.axes.optimizer.learning_rate=[1e-3,3e-3,1e-2]    and for three rates, thirty
   protocol=tuned                              the learning rate is chosen first, on seeds of its own
   protocol=tuned protocol.axes.optimizer.learning_rate=[1e-3,1e-2] protocol.seeds=3
+  protocol=optuna 'protocol.axes.optimizer.learning_rate={{loguniform:[1e-4,1e-1]}}' protocol.sampler=gp
   method.remat_every=32                       less memory: states are stored every 32 steps
   model.layers=2 model.embedding=16
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/

@@ -11,7 +11,7 @@ import itertools
 import math
 import sys
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,31 @@ def axes_of(where: str, tree: Mapping[str, Any]) -> dict[str, tuple[float, ...]]
     return axes
 
 
+def bounds_of(where: str, tree: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """The bounds of axes along which a search draws values as it goes, under their dotted names; null leaves one out.
+
+    >>> bounds_of("protocol.axes", {"optimizer": {"learning_rate": {"loguniform": [1e-4, 0.1]}}})
+    {'optimizer.learning_rate': {'loguniform': [0.0001, 0.1]}}
+
+    Raises:
+        UserError: for what is not a law with two bounds; `where` is the field that holds the axes.
+    """
+    laws: dict[str, dict[str, list[float]]] = {}
+    for name, value in tree.items():
+        if isinstance(value, Mapping) and not {*FIELDS} & {*value}:
+            inside = bounds_of(f"{where}.{name}", value)
+            laws |= {f"{name}.{path}": law for path, law in inside.items()}
+        elif isinstance(value, Mapping):
+            kind, low, high = _law(f"{where}.{name}", value, LAWS)
+            laws[name] = {kind: [low, high]}
+        elif value is not None:
+            raise UserError(
+                f"{where}.{name} is {value!r}: it must be bounds between which values are searched, as in "
+                "{loguniform:[1e-4,1e-1]}"
+            )
+    return laws
+
+
 def _leaves(where: str, tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, tuple[float, ...]]]:
     for name, value in tree.items():
         path = f"{prefix}{name}"
@@ -62,33 +87,36 @@ def _leaves(where: str, tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[
 
 def _drawn(where: str, path: str, law: Mapping[str, Any]) -> Drawn:
     """The values of one axis: `n` draws between two bounds, of six digits, always the same for a path and a seed."""
-
-    def refuse(name: str, rule: str) -> UserError:
-        return UserError(f"{where}.{name} is {law.get(name)!r}: {rule}")
-
-    for name in law:
-        if name not in FIELDS:
-            raise UserError(f"{where}.{name} is unknown: an axis has {listed(FIELDS)}."
-                            f"{nearest(name, FIELDS)}")  # fmt: skip
-    kinds = [name for name in LAWS if name in law]
-    if len(kinds) != 1:
-        raise UserError(f"{where} is {dict(law)!r}: it must have one of {listed(LAWS)}")
-    (kind,), count, seed = kinds, law.get("n"), law.get("seed", 0)
+    kind, low, high = _law(where, law, FIELDS)
+    count, seed = law.get("n"), law.get("seed", 0)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        raise refuse("n", "it must be a whole number of at least 1")
+        raise UserError(f"{where}.n is {count!r}: it must be a whole number of at least 1")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise refuse("seed", "it must be a whole number of at least 0")
-    bounds = law[kind]
-    if not isinstance(bounds, (list, tuple)) or len(bounds) != 2:
-        raise refuse(kind, "it must be two numbers, as in [1e-4,1e-1]")
-    low, high = _numbers(f"{where}.{kind}", bounds)
-    if not low < high or (kind == "loguniform" and low <= 0):
-        raise refuse(kind, "the second number must be larger" + (", and both above 0" if kind == "loguniform" else ""))
+        raise UserError(f"{where}.seed is {seed!r}: it must be a whole number of at least 0")
     draws = np.random.default_rng([seed, zlib.crc32(path.encode())])
     log = kind == "loguniform"
     values = draws.uniform(math.log(low) if log else low, math.log(high) if log else high, count)
     values = np.exp(values) if log else values
     return Drawn(float(f"{value:.6g}") for value in values)
+
+
+def _law(where: str, law: Mapping[str, Any], fields: Sequence[str]) -> tuple[str, float, float]:
+    """The one law of an axis with some fields, and its bounds."""
+    for name in law:
+        if name not in fields:
+            raise UserError(f"{where}.{name} is unknown: an axis has {listed(fields)}.{nearest(name, fields)}")
+    kinds = [name for name in LAWS if name in law]
+    if len(kinds) != 1:
+        raise UserError(f"{where} is {dict(law)!r}: it must have one of {listed(LAWS)}")
+    [kind] = kinds
+    bounds = law[kind]
+    if not isinstance(bounds, (list, tuple)) or len(bounds) != 2:
+        raise UserError(f"{where}.{kind} is {bounds!r}: it must be two numbers, as in [1e-4,1e-1]")
+    low, high = _numbers(f"{where}.{kind}", bounds)
+    if not low < high or (kind == "loguniform" and low <= 0):
+        both = ", and both above 0" if kind == "loguniform" else ""
+        raise UserError(f"{where}.{kind} is {bounds!r}: the second number must be larger{both}")
+    return kind, low, high
 
 
 def settings(axes: Axes) -> list[dict[str, float]]:
@@ -116,4 +144,4 @@ def _numbers(where: str, values: Any) -> list[float]:
     return [float(x) for x in values]
 
 
-__all__ = ["Axes", "Drawn", "axes_of", "settings"]
+__all__ = ["Axes", "Drawn", "axes_of", "bounds_of", "settings"]

@@ -3,24 +3,26 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from gru_lab.errors import UserError
+from gru_lab.errors import UserError, listed
 from gru_lab.reports import escape
 from gru_lab.reports.document import Block, Code, Document, Figure, Heading, Table, Text
-from gru_lab.reports.effects import expected_best
+from gru_lab.reports.effects import Better, expected_best
 from gru_lab.reports.labels import by, layout, text
 from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
 from gru_lab.reports.style import Palette, figure, files, legend, looks, palette, title
 from gru_lab.runs import Group
 
-if TYPE_CHECKING:
-    import numpy as np
-
 READING = (
     "The best validation result to expect if so many of the settings that were tried had been drawn at random (Dodge "
     "et al. 2019, arXiv:1909.03004). A setting counts with the mean over its tuning seeds, a seed that diverged with "
     "the floor or the worst result, whichever is worse. Networks are compared fairly at the same budget only."
+)
+
+SEARCHED = (
+    "The settings on {tasks} were searched: each generation follows from the results of those before it, so that they "
+    "are no random draws. For them it is the best of all settings tried up to the end of each generation."
 )
 
 
@@ -38,18 +40,21 @@ class Tuning(Page):
         colours = palette(group.shared.network for group in placed.groups.values())
         blocks: list[Block] = [Code(material.command)] if material.command else []
         blocks.append(Text(READING))
-        taken: list[str] = []
+        place, taken, searched = len(blocks), list[str](), list[str]()
         for task in placed.rows:
             row = placed.row(task)
             known = {label: runs[group.shared.identity] for label, group in row.items()}
             shared = next(iter(row.values())).shared
             results = _results(known)
-            expected = {label: expected_best(values, shared.better) for label, values in results.items()}
-            blocks += [Heading(task), _table(known, results, expected)]
+            courses = {label: _course(known[label], values, shared.better) for label, values in results.items()}
+            searched += [task] * any(map(_searched, known.values()))
+            blocks += [Heading(task), _table(known, results, courses)]
             taken.append(unused(f"tuning_{file_name(task)}", taken))
             networks = [group.shared.network for group in row.values()]
-            drawn = _drawn(task, expected, networks, colours, shared.metric, shared.better)
+            drawn = _drawn(task, courses, networks, colours, shared.metric, shared.better)
             blocks.append(Figure(taken[-1], drawn, f"Validation result against settings tried: {task}"))
+        if searched:
+            blocks.insert(place, Text(SEARCHED.format(tasks=listed(searched, "and"))))
         return Document("Tuning: what to expect of which budget", blocks)
 
 
@@ -75,14 +80,38 @@ def _results(networks: Mapping[str, Sequence[Group]]) -> dict[str, list[float]]:
     return {label: [mean(group) for group in settings] for label, settings in networks.items()}
 
 
+def _before(group: Group) -> int:
+    """The number of trials that a search had been told when it asked for a setting."""
+    return group.shared.selection.get("trials", 0)
+
+
+def _searched(settings: Sequence[Group]) -> bool:
+    """True for settings of which some follow from the results of others."""
+    return any(map(_before, settings))
+
+
+def _course(settings: Sequence[Group], results: Sequence[float], better: Better) -> dict[int, float]:
+    """The best result by the number of settings tried: to be expected, or of a search at the end of its generations."""
+    if not _searched(settings):
+        return dict(enumerate(expected_best(results, better).tolist(), 1))
+    course, tried = dict[int, float](), list[float]()
+    for before in sorted(set(map(_before, settings))):
+        tried += [result for group, result in zip(settings, results, strict=True) if _before(group) == before]
+        course[len(tried)] = min(tried) if better == "lower" else max(tried)
+    return course
+
+
 def _table(
     networks: Mapping[str, Sequence[Group]],
     results: Mapping[str, Sequence[float]],
-    expected: "Mapping[str, np.ndarray]",
+    courses: Mapping[str, Mapping[int, float]],
 ) -> Table:
-    """A line per network: settings and seeds, what to expect of 1, 2, 4, ... settings, the best setting."""
-    most = max(map(len, expected.values()))
+    """A line per network: settings and seeds, the best of 1, 2, 4, ... settings or of each generation, the best one."""
+    most = max(map(max, courses.values()))
     budgets = [2**n for n in range(most.bit_length()) if 2**n < most] + [most]
+    searches = [course for label, course in courses.items() if _searched(networks[label])]
+    if searches:
+        budgets = sorted({tried for course in searches for tried in course})
     rows = []
     for label, settings in networks.items():
         better = settings[0].shared.better
@@ -94,31 +123,31 @@ def _table(
         seeds = sorted({len(group.members) for group in settings})
         rows.append([
             label, str(len(settings)), "-".join(map(str, dict.fromkeys((seeds[0], seeds[-1])))),
-            *(f"{expected[label][k - 1]:.3g}" if k <= len(settings) else "" for k in budgets), words,
+            *(f"{courses[label][k]:.3g}" if k in courses[label] else "" for k in budgets), words,
         ])  # fmt: skip
-    head = ["network", "settings", "seeds each", *(f"expected of {k}" for k in budgets), "best setting"]
+    of = "best of" if searches else "expected of"
+    head = ["network", "settings", "seeds each", *(f"{of} {k}" for k in budgets), "best setting"]
     return Table(head, rows, "lrr" + "r" * len(budgets) + "l")
 
 
 def _drawn(
     task: str,
-    expected: "Mapping[str, np.ndarray]",
+    courses: Mapping[str, Mapping[int, float]],
     networks: Sequence[str],
     colours: Palette,
     metric: str,
-    better: str,
+    better: Better,
 ) -> dict[str, bytes]:
-    import numpy as np
     from matplotlib.ticker import MaxNLocator
 
-    with figure(1.9, list(expected)) as page:
+    with figure(1.9, list(courses)) as page:
         axes = page.add_subplot()
         handles: list[Any] = []
-        for (label, values), look in zip(expected.items(), looks(networks, colours), strict=True):
-            marker = "." if len(values) == 1 else None  # a line needs two points
-            handles += axes.plot(np.arange(1, len(values) + 1), values, **look, marker=marker, label=label)
+        for (label, course), look in zip(courses.items(), looks(networks, colours), strict=True):
+            marker = "." if len(course) == 1 else None  # a line needs two points
+            handles += axes.plot([*course], [*course.values()], **look, marker=marker, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set(xlabel="settings tried", ylabel=f"expected validation {escape.figure(metric)}\n({better} is better)")
-        title(page, task, "the best of so many settings at random")
+        axes.set(xlabel="settings tried", ylabel=f"best validation {escape.figure(metric)}\n({better} is better)")
+        title(page, task, "the best of so many settings")
         legend(page, handles)
         return files(page)

@@ -23,6 +23,7 @@ from gru_lab.training.flops import update_flops
 from gru_lab.training.train import NEVER, reasons
 from gru_lab.training.work import Work
 
+PACKAGES = ("gru-lab", "jax", "jaxlib", "flax", "optax")
 FLOPS = "flops"
 
 
@@ -111,7 +112,7 @@ class Recorder(Listener):
             selection=work.selection.as_tree(),
             layout=asdict(work.layout) | {"outside": places(experiment), "files": marks(work, n)},
             versions={"python": platform.python_version()}
-            | {name: version(name) for name in ("gru-lab", "jax", "jaxlib", "flax", "optax")},
+            | {name: version(name) for name in (*PACKAGES, *experiment.protocol.packages)},
             device=device_name(),
             timing={
                 "seconds_per_update": float(np.median(work.seconds)) if work.seconds else None,

@@ -1,6 +1,7 @@
 # Made by scripts/stubs.py.
 
 from gru_lab.training.protocols.fixed import Fixed as Fixed
+from gru_lab.training.protocols.optuna import Optuna as Optuna
 from gru_lab.training.protocols.paper import Paper as Paper
 from gru_lab.training.protocols.protocol import Protocol as Protocol
 from gru_lab.training.protocols.protocol import Round as Round
