@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from gru_lab.cells import Cell
 from gru_lab.cells.wrappers import Noisy, RecurrentDropout, Zoneout, step_keys
@@ -33,6 +34,7 @@ def unroll_stack(
     same_mask: bool = False,
     key: Key | None = None,
     method: Method = Sequential(),  # noqa: B008 (frozen)
+    mesh: Mesh | None = None,
 ) -> tuple[States, Float[Array, "B T O"]]:
     """Run a stack of layers over sequences: `final_states, hs = unroll_stack(cell, layers, xs)`.
 
@@ -56,6 +58,7 @@ def unroll_stack(
         key: random key of what is dropped, and of a cell that is `Noisy`, as `Zoneout` is; nothing is dropped without
             one, as in evaluation.
         method: how the steps are run.
+        mesh: as in `unroll`.
 
     Returns:
         The states after the last steps, nested as `states`, and the outputs of the last layer
@@ -94,7 +97,7 @@ def unroll_stack(
         for direction, (params, start) in enumerate(zip(layer, starts, strict=True)):
             drawn = None if key is None else jax.random.fold_in(jax.random.fold_in(key, len(layers) + 1 + n), direction)
             noisy, inputs = _noisy(cell, xs, state_dropout, same_mask, drawn)
-            ran.append(unroll(noisy, params, inputs, start, **masks, reverse=bool(direction), method=method))
+            ran.append(unroll(noisy, params, inputs, start, **masks, reverse=bool(direction), method=method, mesh=mesh))
         finals.append(tuple(final for final, _ in ran))
         xs = jnp.concatenate([hs for _, hs in ran], axis=-1)
     return tuple(finals), xs

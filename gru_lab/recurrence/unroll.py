@@ -5,12 +5,14 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from gru_lab.cells import Cell
 from gru_lab.recurrence.checks import check_lengths, check_mask, check_params, check_state, check_step
 from gru_lab.recurrence.method import Masks, Method, of_one
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
+from gru_lab.recurrence.sharded import Axes, over_devices, placed
 from gru_lab.schema import UserError, checked
 from gru_lab.typing import Array, Bool, Int, Params, State
 
@@ -31,6 +33,7 @@ def unroll(
     masked_outputs: Masked = "zero",
     check_values: bool = False,
     method: Method = Sequential(),  # noqa: B008 (frozen)
+    mesh: Mesh | None = None,
 ) -> tuple[Any, ...]:
     """Run a cell over sequences: `final_state, hs = unroll(cell, params, xs)`.
 
@@ -52,6 +55,8 @@ def unroll(
         check_values: whether to refuse parameters that are not finite. This copies them to the host and waits for
             them; it is not possible inside `jax.jit`, where it does nothing.
         method: the way to run the steps.
+        mesh: devices over which the batch is split, whole along all axes of the mesh; a batch that they do not divide
+            is filled up. Without one the work stays where the inputs are: split, if they are sharded along the batch.
 
     Returns:
         The state after the last step, leaves (batch, ...), and the outputs `hs` (batch, time, outputs). With `states`
@@ -76,8 +81,11 @@ def unroll(
     check_lengths(lengths, *_batch_and_time(xs))
     if check_values:
         check_params(params)
+    fixed = cell, reverse, states, masked_outputs, method
     try:
-        return _unroll(params, xs, state, lengths, mask, resets, cell, reverse, states, masked_outputs, method)
+        if (place := placed(xs, mesh)) is not None:
+            return _unroll_sharded(params, xs, state, lengths, mask, resets, *fixed, *place)
+        return _unroll(params, xs, state, lengths, mask, resets, *fixed)
     except TypeError as error:
         if "forward-mode" in str(error) and not isinstance(method, Reference):
             name = type(method).__name__
@@ -131,6 +139,30 @@ def _unroll(
     hs, states_BT = jax.tree.map(_swapped, over_time)
     hs = _zeroed(mask, hs) if masked_outputs == "zero" else hs
     return (final, hs, states_BT) if states else (final, hs)
+
+
+@partial(jax.jit, static_argnums=tuple(range(6, 13)))
+def _unroll_sharded(
+    params: Params,
+    xs: Any,
+    state: State | None,
+    lengths: Array | None,
+    mask: Array | None,
+    resets: Array | None,
+    cell: Cell,
+    reverse: bool,
+    states: bool,
+    masked_outputs: str,
+    method: Method,
+    mesh: Any,
+    axes: Axes,
+) -> tuple[Any, ...]:
+    """`_unroll` with the batch split over the devices along these axes of a mesh."""
+
+    def local(params: Params, *rows: Any) -> tuple[Any, ...]:
+        return _unroll(*(params, *rows, cell, reverse, states, masked_outputs, method))
+
+    return over_devices(local, mesh, axes, params, (xs, state, lengths, mask, resets))
 
 
 def _swapped(leaf: Array) -> Array:
