@@ -55,6 +55,7 @@ Examples
   protocol=tuned protocol.axes.optimizer.learning_rate=[1e-3,1e-2] protocol.seeds=3
   protocol=optuna 'protocol.axes.optimizer.learning_rate={{loguniform:[1e-4,1e-1]}}' protocol.sampler=gp
   method.remat_every=32                       less memory: states are stored every 32 steps
+  method.layout=tuned                         as `python -m gru_lab.recurrence tune` measured it on this machine
   model.layers=2 model.embedding=16
   sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
   'callbacks.diagnostics.names=[gradient_flow,gates]'    measured at every evaluation

@@ -55,14 +55,19 @@ def keep_compiled() -> Path | None:
     return None
 
 
-def _folder() -> Path:
-    """The folder of this version of JAX, this kind of device and this processor."""
+def machine() -> str:
+    """Sixteen letters for this version of JAX, this kind of device and this processor."""
     import jax
-    import platformdirs
 
     parts = (version("jax"), version("jaxlib"), jax.default_backend(), platform.machine(), *_processor())
-    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-    return platformdirs.user_cache_path("gru-lab", appauthor=False) / "compiled" / key
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _folder() -> Path:
+    """The folder of this machine, as `machine` tells them apart."""
+    import platformdirs
+
+    return platformdirs.user_cache_path("gru-lab", appauthor=False) / "compiled" / machine()
 
 
 def _processor(path: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
@@ -139,4 +144,4 @@ def _complaints() -> Iterator:
             os.close(before)
 
 
-__all__ = ["keep_compiled"]
+__all__ = ["keep_compiled", "machine"]

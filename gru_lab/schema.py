@@ -52,6 +52,8 @@ class Continuous:
 
 CONTINUOUS = Continuous()
 
+NO_NUMBERS = types.MappingProxyType({"numbers": False})  # metadata of a field that changes no result but for rounding
+
 Size = Annotated[int, Range(1, LARGEST)]
 Count = Annotated[int, Range(0, LARGEST)]
 Positive = Annotated[float, Range(0, above=True)]
@@ -67,6 +69,9 @@ class Schema:
     Fields may be bool, int, float, str, Literal, optional, tuples or dictionaries of these, other classes, and numbers
     with a `Range` through Annotated. Fields marked `CONTINUOUS` are the hyper-parameters of which a population may hold
     several values.
+
+    A field with the metadata `NO_NUMBERS` takes no part in the identity of results, as one with `compare=False`; yet
+    instances that differ in it are not equal, so that programs compiled for one are not taken for the other.
 
     `revision` is part of the identity of every result that a class takes part in: it must be raised when a change of
     the class changes its numbers.

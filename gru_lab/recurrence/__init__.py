@@ -4,7 +4,7 @@
 >>> recurrence.names()
 ('reference', 'sequential')
 >>> recurrence.create("sequential", remat_every=50)
-Sequential(unroll=1, store='auto', remat_every=50)
+Sequential(unroll=1, store='auto', remat_every=50, memory=None, layout='auto')
 """
 
 from gru_lab.recurrence.method import Masks, Method, PerSequence, create, get, name_of, names, register

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.extend.core import JaxprEqn, Var
 
-from gru_lab.jaxprs import Atom, Program, inexact, needed, results, value_of, variables
+from gru_lab.jaxprs import Atom, Program, inexact, nbytes, needed, operations, results, value_of, variables
 from gru_lab.recurrence.layout import Layout
 from gru_lab.recurrence.passes import CHEAP, Colour, rematerialised
 from gru_lab.recurrence.split import Arrays, Split, split
@@ -39,6 +39,8 @@ class Backward:
         hoist: invariants, inputs -> hoisted: what a step forward needs that depends on its inputs alone.
         forward: invariants, state, inputs, hoisted -> state after the step, residuals: what the forward loop stores.
         bulk: invariants, state, inputs, state after the step, residuals -> crossing, early.
+        state_bytes, residual_bytes: the bytes that the forward loop stores at each step.
+        spared: FLOPs at each step of the products that the residuals spare the backward pass.
     """
 
     def __init__(self, step: Split, wanted: Sequence[int], layout: Layout) -> None:
@@ -105,6 +107,9 @@ class Backward:
             residuals, _ = rematerialised(back.colours, bulk, chain(*wanted), free, again)
         stepping = needed(bulk, [*after, *residuals])
         read = variables(eqn for eqn in stepping if eqn.outvars[0] in from_state)
+        products = (eqn for eqn in stepping if eqn.primitive.name == "dot_general")
+        self.spared = sum(operations(eqn) for eqn in products if eqn.outvars[0] in from_state)
+        self.state_bytes, self.residual_bytes = (sum(map(nbytes, each)) for each in (after, residuals))
         hoisted = [var for var in dict.fromkeys(read) if var in from_inputs] if layout.hoist else []
         self.hoist = Program(bulk, [back.invariants, inputs], [hoisted])
         self.forward = Program(bulk, [back.invariants, state, inputs, hoisted], [after, residuals])

@@ -1,8 +1,8 @@
-"""The layout of a loop: the passes over its step and what is stored, chosen from measurements.
+"""The layout of a loop: the passes over its step, and what is stored for the backward pass.
 
-`layout.csv` beside this file holds the measurements behind the numbers below; `python experiments/lowering.py`
-measures them again. They were made on CPUs: the choice looks at sizes and not at the backend, so that the same program
-is compiled for all of them.
+The choice rests on what is the same everywhere, bytes and FLOPs, and on the memory at hand; it looks at sizes and not
+at the backend, so that the same program is compiled for all of them. `layout.csv` beside this file holds measurements
+on CPUs, from which the constants below come; `python experiments/lowering.py` measures them again.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,10 @@ from typing import Literal
 
 from gru_lab.recurrence.blocks import block_size
 
-SMALL_BATCH = 4  # up to here the products of the inputs leave the loop: they gain the most from being many
-LONG = 200  # from here on the states alone are stored: what a store saves is then spent on memory
+SMALL_BATCH = 4  # up to here the kernels of a step are what it takes: input work leaves the loop, stores stay out of it
+MEMORY = 2**28  # bytes that a loop may store where the caller names none
+LITTLE = 2**25  # bytes up to which a store is not measured against the products that it spares
+WORTH = 50  # FLOPs of products that a stored byte must spare beyond that: below, memory is what a loop waits for
 ROWS = {"gates": (128, 1024), "states": (32, 256)}  # steps of a block at least, and rows of its products at least
 
 Store = Literal["gates", "states"]
@@ -46,10 +48,32 @@ class Layout:
     unroll: int = 1
 
 
-def choose(store: Literal["auto", "gates", "states"], time: int, batch: int, remat_every: int | None) -> Layout:
-    """The layout for a number of steps and sequences; `auto` chooses what is stored by the number of steps."""
-    run = time if remat_every is None else min(time, remat_every)  # steps whose gates would be kept at once
-    kept: Store = store if store != "auto" else "states" if run >= LONG else "gates"
-    steps, rows = ROWS[kept]
-    block = block_size(time, max(steps, rows // max(batch, 1))) if remat_every is None else remat_every
-    return Layout(hoist=batch <= SMALL_BATCH, store=kept, block=block, remat=remat_every is not None)
+def candidates(
+    store: Literal["auto", "gates", "states"], time: int, batch: int, remat_every: int | None, unroll: int
+) -> tuple[Layout, ...]:
+    """The layouts for a number of steps and sequences, the first of which that fits is taken, else the last.
+
+    >>> [layout.store for layout in candidates("auto", time=100, batch=8, remat_every=None, unroll=1)]
+    ['gates', 'states']
+    """
+    small = batch <= SMALL_BATCH
+    stores: tuple[Store, ...] = (store,) if store != "auto" else ("states",) if small else ("gates", "states")
+    chosen = []
+    for kept in stores:
+        steps, rows = ROWS[kept]
+        block = block_size(time, max(steps, rows // max(batch, 1))) if remat_every is None else remat_every
+        remat = remat_every is not None
+        chosen.append(Layout(hoist=small, store=kept, block=block, remat=remat, unroll=unroll))
+    return tuple(chosen)
+
+
+def fits(stored: int, residuals: int, spared: int, memory: int) -> bool:
+    """True where residuals are stored, rather than computed again from the states.
+
+    Args:
+        stored: bytes of states and residuals together.
+        residuals: bytes of the residuals.
+        spared: FLOPs of the products that would have to be computed again.
+        memory: bytes that may be stored.
+    """
+    return stored <= memory and (residuals <= LITTLE or spared >= WORTH * residuals)

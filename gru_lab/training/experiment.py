@@ -307,7 +307,11 @@ def described(group: str, part: Schema) -> dict[str, Any]:
     """A part as plain values: its name and the fields that its identity rests on."""
     name = {"name": FAMILIES[group].name_of(part)} if group in FAMILIES else {}
     left_out = continuous(part)
-    fields = [each for each in dataclasses.fields(part) if each.compare and each.name not in left_out]  # pyright: ignore
+    fields = [
+        each
+        for each in dataclasses.fields(part)  # pyright: ignore[reportArgumentType]
+        if each.compare and each.metadata.get("numbers", True) and each.name not in left_out
+    ]
     return name | {each.name: _plain(group, getattr(part, each.name)) for each in fields}
 
 

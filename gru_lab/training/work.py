@@ -63,7 +63,7 @@ class Work:
     folders: tuple[MemberFolder, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.program = make_program(self.experiment, self.layout.dropout)
+        self.program = make_program(self.layout.laid_out(self.experiment), self.layout.dropout)
         self.folders = tuple(self.run.member(member) for member in self.members)
         self._logs: dict[tuple[int, str], Log] = {}
         self._on_devices: list[Any] = []  # the members between two steps, unless each brings new batches
