@@ -12,6 +12,10 @@ it, by the fastest rounds.
     python experiments/speed.py --contenders gru_lab flax           two contenders
     python experiments/speed.py --from speed/speed.csv              the figure anew, without measuring
 
+`gru_lab, 2 devices` splits the batch over two devices of the processor; a single sequence stays on one. The summary
+gives, for one device and for two, the ratios to each contender and to the fastest of each family by both readings
+(medians, and fastest rounds), the ratio to the floor, and temporaries and compile time against flax.nnx.
+
 It writes speed.csv (one line a contender, entry and direction, written as measured) and speed.png to --out.
 """
 
@@ -25,7 +29,7 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from speed_peers import BUILDERS, PRODUCTS, Contender, Shape, products
+from speed_peers import BUILDERS, PRODUCTS, SPLIT, Contender, Shape, products
 
 from gru_lab.exits import leave
 from gru_lab.reports.speed import speed_figure
@@ -42,6 +46,7 @@ SHAPES: tuple[Shape, ...] = (
 ENTRY = ["cell", "batch", "time", "inputs", "hidden"]
 FIGURES = ["ms", "best_ms", "ratio", "low", "high", "best_ratio", "floor_ms", "floors", "temporaries_mb", "compile_s"]
 COLUMNS = [*ENTRY, "direction", "contender", *FIGURES]
+OURS = {"one device": "gru_lab", "two devices": SPLIT}
 FAMILIES = {
     "best JAX library": ("flax.nnx", "equinox", "keras", "haiku"),
     "best torch": ("torch (1 thread)", "torch (2 threads)"),
@@ -130,36 +135,47 @@ def summary(rows: list[dict]) -> list[str]:
     """Geometric means over the entries, against each contender and against the best of each family."""
     lines = []
     for direction in dict.fromkeys(row["direction"] for row in rows):
-        here = [row for row in rows if row["direction"] == direction]
-        by_entry = defaultdict(dict)
-        for row in here:
-            by_entry[tuple(row[c] for c in ENTRY)][row["contender"]] = row
-        lines.append(f"{direction}: geometric mean of the ratios over the entries (above 1: gru_lab is faster)")
-        for name in dict.fromkeys(row["contender"] for row in here):
-            lines.append(_line(name, [entry[name] for entry in by_entry.values() if name in entry]))
-        floors = [row["floors"] for row in here if row["contender"] == "gru_lab" and row["floors"] > 0]
-        if floors:
-            lines.append(f"  gru_lab over the products alone: {mean(floors):.2f}, largest {max(floors):.2f}")
-        for family, members in FAMILIES.items():
-            present = [[entry[m] for m in members if m in entry] for entry in by_entry.values()]
-            lines.append(_line(family, [min(rows, key=lambda row: row["best_ms"]) for rows in present if rows]))
-        for column, label in (("temporaries_mb", "temporaries"), ("compile_s", "compile time")):
-            both = [e for e in by_entry.values() if {"gru_lab", "flax.nnx"} <= e.keys()]
-            pairs = [(e["gru_lab"][column], e["flax.nnx"][column]) for e in both]
-            shares = [a / b for a, b in pairs if a > 0 and b > 0]
-            if shares:
-                lines.append(f"  {label} against flax.nnx: {mean(shares):.2f}, largest {max(shares):.2f}")
+        by_entry: dict[tuple, dict] = defaultdict(dict)
+        for row in rows:
+            if row["direction"] == direction:
+                by_entry[tuple(row[c] for c in ENTRY)][row["contender"]] = row
+        for title, ours in OURS.items():
+            if any(ours in entry for entry in by_entry.values()):
+                lines.append(f"{direction}, {title}: geometric means over the entries (above 1: gru_lab is faster)")
+                lines += _against([(entry.get(ours, entry["gru_lab"]), entry) for entry in by_entry.values()])
     return lines
 
 
-def _line(name: str, rows: list[dict]) -> str:
-    """Geometric means and worst cases of the two kinds of ratios."""
-    if not rows:
+def _against(entries: list[tuple[dict, dict]]) -> list[str]:
+    """The lines for pairs of our row and all rows of an entry."""
+    names = dict.fromkeys(name for _, entry in entries for name in entry if name not in OURS.values())
+    lines = [_line(name, [(ours, entry[name]) for ours, entry in entries if name in entry]) for name in names]
+    for family, members in FAMILIES.items():
+        pairs = [(ours, [entry[m] for m in members if m in entry]) for ours, entry in entries]
+        lines.append(_line(family, [(ours, min(rows, key=lambda row: row["best_ms"])) for ours, rows in pairs if rows]))
+    floors = [(ours["floors"], int(ours["hidden"]) >= 128 and int(ours["batch"]) >= 8) for ours, _ in entries]
+    for what, chosen in (
+        ("all entries", [f for f, _ in floors if f > 0]),
+        ("128 units and 8 sequences or more", [f for f, large in floors if large and f > 0]),
+    ):
+        if chosen:
+            lines.append(f"  over the products alone, {what}: {mean(chosen):.2f}, largest {max(chosen):.2f}")
+    for column, label in (("temporaries_mb", "temporaries"), ("compile_s", "compile time")):
+        pairs = [(ours[column], entry["flax.nnx"][column]) for ours, entry in entries if "flax.nnx" in entry]
+        shares = [a / b for a, b in pairs if a > 0 and b > 0]
+        if shares:
+            lines.append(f"  {label} against flax.nnx: {mean(shares):.2f}, largest {max(shares):.2f}")
+    return lines
+
+
+def _line(name: str, pairs: list[tuple[dict, dict]]) -> str:
+    """Geometric means and worst cases of their times over ours, by both readings."""
+    if not pairs:
         return f"  {name:22s} absent"
-    median, best = ([row[column] for row in rows] for column in ("ratio", "best_ratio"))
+    median, best = ([theirs[column] / ours[column] for ours, theirs in pairs] for column in ("ratio", "best_ms"))
     return (
         f"  {name:22s} {mean(median):6.2f} (worst {min(median):.2f}), by the fastest rounds {mean(best):.2f} "
-        f"(worst {min(best):.2f}), over {len(rows)} entries"
+        f"(worst {min(best):.2f}), over {len(pairs)} entries"
     )
 
 
@@ -195,6 +211,9 @@ def main() -> None:
         print("\n".join(summary(rows)))
         draw(rows, options.out / "speed.png")
         return
+    import jax
+
+    jax.config.update("jax_num_cpu_devices", 2)  # where the platform is another, it stays as it is
     names = ["gru_lab", *(name for name in options.contenders if name != "gru_lab")]
 
     rows: list[dict] = []

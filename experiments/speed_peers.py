@@ -20,6 +20,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 Shape = tuple[int, int, int, int]
 PRODUCTS = "products alone"
+SPLIT = "gru_lab, 2 devices"
 
 
 @dataclass
@@ -28,7 +29,7 @@ class Contender:
 
     name: str
     run: dict[str, Callable[[], Any]]
-    compile_s: dict[str, float]
+    compile_s: dict[str, float]  # seconds of processor time
     temporaries: dict[str, int]  # bytes, as the compiled program asks for them; empty where unknown
 
 
@@ -42,8 +43,8 @@ def data(shape: Shape) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def compiled(name: str, apply: Callable[[Any, Any], Any], params: Any, shape: Shape) -> Contender:
-    """A contender from a pure JAX function `apply(params, xs) -> hs`."""
+def compiled(name: str, apply: Callable[[Any, Any], Any], params: Any, shape: Shape, mesh: Any = None) -> Contender:
+    """A contender from a pure JAX function `apply(params, xs) -> hs`; with a mesh the batch lies split over it."""
     import jax
     import jax.numpy as jnp
 
@@ -51,7 +52,11 @@ def compiled(name: str, apply: Callable[[Any, Any], Any], params: Any, shape: Sh
         "forward": lambda p, xs, weights: apply(p, xs),
         "forward+backward": jax.value_and_grad(lambda p, xs, weights: jnp.vdot(apply(p, xs), weights)),
     }
-    return contender(name, programs, params, *map(jnp.asarray, data(shape)))
+    arguments = (params, *map(jnp.asarray, data(shape)))
+    if mesh is not None:
+        whole, split = (jax.sharding.NamedSharding(mesh, jax.P(*axes)) for axes in ((), mesh.axis_names))
+        arguments = jax.device_put(arguments, (whole, split, split))
+    return contender(name, programs, *arguments)
 
 
 def contender(name: str, programs: dict[str, Callable[..., Any]], *arguments: Any) -> Contender:
@@ -62,9 +67,9 @@ def contender(name: str, programs: dict[str, Callable[..., Any]], *arguments: An
 
     run, seconds, temporaries = {}, {}, {}
     for direction, program in programs.items():
-        start = time.perf_counter()
+        start = time.process_time()  # other programs on the machine would lengthen the time on a clock
         executable = jax.jit(program).lower(*arguments).compile()
-        seconds[direction] = time.perf_counter() - start
+        seconds[direction] = time.process_time() - start
         usage = executable.memory_analysis()
         temporaries[direction] = usage.temp_size_in_bytes if usage else 0
         run[direction] = lambda call=executable: jax.block_until_ready(call(*arguments))
@@ -91,8 +96,8 @@ def products(cell: str, shape: Shape) -> Contender:
     return contender(PRODUCTS, {"forward": lambda xh, W, dg: xh @ W, "forward+backward": backward}, *arrays)
 
 
-def gru_lab(cell: str, shape: Shape, method: Any = None, name: str = "gru_lab") -> Contender:
-    """`gru_lab.unroll` with its default method."""
+def gru_lab(cell: str, shape: Shape, method: Any = None, name: str = "gru_lab", mesh: Any = None) -> Contender:
+    """`gru_lab.unroll` with its default method, on one device unless a mesh is given."""
     import jax
 
     from gru_lab import cells, unroll
@@ -100,7 +105,21 @@ def gru_lab(cell: str, shape: Shape, method: Any = None, name: str = "gru_lab") 
 
     layer = cells.create(cell, hidden=shape[3])
     params = layer.init(jax.random.key(0), shape[2])
-    return compiled(name, lambda p, xs: unroll(layer, p, xs, method=method or Sequential())[1], params, shape)
+
+    def apply(params: Any, xs: Any) -> Any:
+        return unroll(layer, params, xs, method=method or Sequential(), mesh=mesh)[1]
+
+    return compiled(name, apply, params, shape, mesh)
+
+
+def gru_lab_split(cell: str, shape: Shape) -> Contender | None:
+    """`gru_lab.unroll` with the batch split over two devices; a single sequence cannot be."""
+    import jax
+
+    devices = jax.devices()[:2]
+    if len(devices) < 2 or shape[0] < 2:
+        return None
+    return gru_lab(cell, shape, name=SPLIT, mesh=jax.sharding.Mesh(np.array(devices), ("batch",)))
 
 
 def plain_scan(cell: str, shape: Shape) -> Contender:
@@ -200,6 +219,7 @@ def torch(cell: str, shape: Shape, threads: int) -> Contender:
 
 BUILDERS: dict[str, Callable[[str, Shape], Contender | None]] = {
     "gru_lab": gru_lab,
+    "gru_lab2": gru_lab_split,
     "plain": plain_scan,
     "flax": flax_nnx,
     "equinox": equinox,
