@@ -18,6 +18,7 @@ from gru_lab.composition import options
 from gru_lab.config import Job, check_known
 from gru_lab.errors import UserError
 from gru_lab.exits import Stopped
+from gru_lab.hosts import following, hosts_at_hand, join, several
 from gru_lab.launchers import launch
 from gru_lab.launchers.launcher import one_device_a_core as one_device_a_core
 from gru_lab.schema import Schema, build
@@ -86,7 +87,12 @@ def program(run: Callable[[list[str]], None], doc: str, argv: Sequence[str] | No
     if {"-h", "--help"} & set(arguments):
         print(help_text(doc))
         return 0
-    return guarded(lambda: run(arguments))
+
+    def together() -> None:
+        join(hosts_at_hand())
+        run(arguments)
+
+    return guarded(together)
 
 
 def guarded(command: Callable[[], None]) -> int:
@@ -112,7 +118,9 @@ def train(job: Job) -> "Run":
 
     keep_compiled()
     shown = () if any(isinstance(each, Progress) for each in job.callbacks) else (Progress(label=job.place),)
-    result = run(job.experiment, job.folder, (*job.callbacks, *shown), force=job.force, wait=False)
+    result = run(job.experiment, job.folder, (*job.callbacks, *shown), force=job.force, wait=several())
+    if following():
+        return result
     names = {member.name for member in result.trained}
     for group in result.groups:
         first = group.shared

@@ -104,8 +104,8 @@ def at_end(values: Array, lengths: Array | None) -> Array:
     return jnp.take_along_axis(values, last, axis=1)[:, 0]
 
 
-def in_chunks(batch: Batch, size: int, weights: Array | np.ndarray) -> Batch:
-    """A batch cut into chunks, leaves (chunks, size, ...); repeats of weight 0 fill the last one.
+def in_chunks(batch: Batch, size: int, weights: Array | np.ndarray, least: int = 1) -> Batch:
+    """A batch cut into chunks, `least` of them or more, leaves (chunks, size, ...); repeats of weight 0 fill them up.
 
     `weights` are those of all answers, written out, as `whole_weights` gives them. Arrays of NumPy stay on the host.
     Cut a large set once, outside of compiled programs: inside of one its copy is a temporary array.
@@ -116,7 +116,7 @@ def in_chunks(batch: Batch, size: int, weights: Array | np.ndarray) -> Batch:
     ([[0, 1], [2, 3], [4, 0]], [[1.0, 1.0], [1.0, 1.0], [1.0, 0.0]])
     """
     n = sequences(batch)
-    chunks = -(-n // size)
+    chunks = max(-(-n // size), least)
     filled = chunks * size - n
 
     def cut(leaf: Any) -> Any:

@@ -32,12 +32,17 @@ def memory_at_hand(device: Any = None) -> int:
 
     The devices of a CPU share what is free; the number differs from call to call, so choose once and keep the choice.
     """
-    device = jax.devices()[0] if device is None else device
+    device = jax.local_devices()[0] if device is None else device
     stats = device.memory_stats() if device.platform != "cpu" else None
     if stats and "bytes_limit" in stats:
         return stats["bytes_limit"] - stats.get("bytes_in_use", 0)
     free = "SC_AVPHYS_PAGES" if "SC_AVPHYS_PAGES" in os.sysconf_names else "SC_PHYS_PAGES"  # macOS knows the sum alone
     return int(min(os.sysconf(free) * os.sysconf("SC_PAGE_SIZE"), _left_to_container()))
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1
 
 
 def _left_to_container() -> float:

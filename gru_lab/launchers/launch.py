@@ -8,7 +8,8 @@ from typing import Any
 
 from gru_lab.config import Job
 from gru_lab.errors import UserError, in_one_line
-from gru_lab.launchers.launcher import Action, Outcome, create
+from gru_lab.hosts import following
+from gru_lab.launchers.launcher import Action, Outcome, create, one_device_a_part
 from gru_lab.runs.sweep import Plan, Planned, keep_plan
 
 
@@ -25,6 +26,7 @@ def launch(jobs: Sequence[Job], action: Action, part: str = "") -> list[Any]:
     """
     launcher = create(str(jobs[0].launcher.get("name", "basic")), settings=jobs[0].launcher.get("settings", {}))
     keep_plans(jobs, part)
+    one_device_a_part(jobs)
     results: list[Any] = [None] * len(jobs)
     failed: list[Outcome] = []
     for outcome in launcher.run(jobs, action):
@@ -49,7 +51,7 @@ def launch(jobs: Sequence[Job], action: Action, part: str = "") -> list[Any]:
 def keep_plans(jobs: Sequence[Job], part: str = "") -> None:
     """Write down, in each sweep's folder, what the command is going to do there."""
     command = shlex.join(["python", *sys.argv]) if sys.argv[0].endswith(".py") else ""
-    for folder in dict.fromkeys(job.folder for job in jobs):
+    for folder in () if following() else dict.fromkeys(job.folder for job in jobs):
         planned: dict[str, Planned] = {}
         for job in jobs:
             if job.folder == folder:

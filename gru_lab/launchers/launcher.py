@@ -13,11 +13,14 @@ from typing import Any, ClassVar, NamedTuple
 
 from gru_lab import outside
 from gru_lab.config import Job
+from gru_lab.data import cores
 from gru_lab.errors import UserError, in_one_line
+from gru_lab.hosts import hosts_at_hand, join, several
 from gru_lab.runs.claim import Busy
 from gru_lab.runs.files import DiskFull
 from gru_lab.runs.identity import fingerprint
 from gru_lab.schema import Registry, Schema
+from gru_lab.training.run import begun_parts
 
 POLL = 0.5  # seconds between two looks at runs that others work on
 Action = Callable[[Job], Any]
@@ -83,6 +86,8 @@ class Task:
             os.chdir(folder)
             if alone:
                 one_device_a_core()
+                join(hosts_at_hand())
+                one_device_a_part([job])
             with contextlib.redirect_stdout(said):
                 for outcome in in_turn([_unchanged(job, card)], action):
                     if outcome.error is not None:
@@ -114,8 +119,17 @@ def one_device_a_core() -> None:
     """Let JAX see every core as a device, so that members train side by side; call it before any array is made."""
     import jax
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    jax.config.update("jax_num_cpu_devices", cores or 1)
+    jax.config.update("jax_num_cpu_devices", cores())
+
+
+def one_device_a_part(jobs: Sequence[Job]) -> None:
+    """Let a CPU have as many devices as a batch was cut into on a machine with more cores, for the same bits."""
+    import jax
+
+    parts = max((begun_parts(job.folder / job.experiment.name) for job in jobs), default=1)
+    if parts > cores() and not jax.distributed.is_initialized():
+        with contextlib.suppress(RuntimeError):  # arrays were made: parts take turns
+            jax.config.update("jax_num_cpu_devices", parts)
 
 
 def in_turn(jobs: Sequence[Job], action: Action) -> Iterator[Outcome]:
@@ -137,6 +151,8 @@ def in_turn(jobs: Sequence[Job], action: Action) -> Iterator[Outcome]:
             except DiskFull:
                 raise
             except Exception as error:
+                if several():  # the others are not where this host is
+                    raise
                 yield Outcome(place, error=error)
         if len(busy) == len(waiting):
             for error in busy.values():

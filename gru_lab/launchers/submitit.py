@@ -82,7 +82,7 @@ class Local(Launcher):
 
     def arrived(self, submitted: Any) -> bool:
         """True once a job has ended."""
-        return submitted.done()
+        return submitted.task(0).done()  # the tasks of one job are hosts that train together; the first one answers
 
     def queue(self) -> set[str] | None:
         """The jobs that the scheduler knows; None if there is none to ask: submitit watches local processes."""
@@ -94,7 +94,7 @@ class Local(Launcher):
             log = submitted.paths.stderr
             return Outcome(place, error=Failure(f"its process was killed or could not start; its output is in {log}"))
         try:
-            said, error = submitted.result()
+            said, error = submitted.task(0).result()
         except Exception as problem:  # of submitit, as when a job timed out too often
             last = [line for line in str(problem).splitlines() if line.strip()][-1:]
             return Outcome(place, error=Failure(" ".join([type(problem).__name__ + ":", *last])))

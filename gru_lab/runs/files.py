@@ -3,6 +3,7 @@
 import errno
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from gru_lab.errors import UserError
@@ -20,6 +21,20 @@ def disk_full(error: BaseException, path: Path) -> DiskFull | None:
     if cause is None:
         return None
     return DiskFull(f"the disk of {path} is full: make room; nothing is lost, and the same command goes on from here")
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    """The files of a run's folder by their names in it, without locks and what was moved aside."""
+    names = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
+    kept = [name for name in names if name.suffix != ".lock" and not any(part[:4] == "old-" for part in name.parts)]
+    return {str(name): (folder / name).read_bytes() for name in kept}
+
+
+def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files as `read_all` gave them."""
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

@@ -65,8 +65,10 @@ class Training(Schema):
     states, readout, loss and optimiser stay as they are (Micikevicius et al. 2018). Noise, truncation and precision
     are of training alone: evaluation knows none of them.
 
-    `chunk` is how many sequences are evaluated at once; null chooses by the memory at hand. It changes no result
-    beyond rounding, is written down, and is used again when a member resumes.
+    `chunk` is how many sequences are evaluated at once; null chooses by the memory at hand. `parts` is how many parts
+    a batch is cut into, each on a device of its own; null chooses by devices, members and the size of a batch, and cuts
+    none whose network draws (with dropout each part would draw for itself). Neither changes a result beyond rounding;
+    both are written down, and used again when a member resumes.
     """
 
     group: ClassVar[str] = "training"
@@ -84,9 +86,12 @@ class Training(Schema):
     average: Annotated[Fraction | None, CONTINUOUS] = None
     precision: Literal["full", "bfloat16"] = "full"
     chunk: Size | None = field(default=None, compare=False)
+    parts: Size | None = field(default=None, compare=False)
 
     def check(self) -> None:
-        """Parts of a batch must be equal."""
+        """Parts of a batch that are accumulated must be equal, and others hold something."""
+        if self.parts is not None and self.parts > self.batch:
+            self.refuse("parts", f"a part has one sequence at least, and training.batch is {self.batch}")
         if self.batch % self.accumulate:
             self.refuse("accumulate", f"it must divide training.batch, which is {self.batch}")
 
@@ -98,8 +103,10 @@ class Population(Schema):
     `axes` names continuous hyper-parameters: `{"optimizer.learning_rate": [1e-3, 3e-3]}`, or draws them at random:
     `{"optimizer.learning_rate": {"loguniform": [1e-4, 1e-1], "n": 16}}`. All members of a run are arrays of one
     compiled program. `role` is `tune` for members that choose a setting and never see the test set.
-    `placement`: `vmap` trains all at once, `map` one after the other, `devices` one after the other on each of the
-    devices at hand; `auto` is `vmap` on an accelerator, else `devices`.
+    `placement`: `vmap` trains all at once, `devices` one after the other, both on a mesh of the devices at hand with
+    members along one axis and the parts of their batches along the other; `map` trains one after the other on one
+    device; `auto` is `vmap` on an accelerator, else `devices`, and cuts batches where that is faster, see
+    `training.parts`.
     """
 
     group: ClassVar[str] = "population"

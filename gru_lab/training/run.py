@@ -2,21 +2,24 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from gru_lab import outside
-from gru_lab.errors import UserError, listed
+from gru_lab.errors import UserError, in_one_line, listed
+from gru_lab.hosts import Ended, agreed, following, several
 from gru_lab.models import Network
 from gru_lab.runs import Group, Member, MemberFolder, Record, RunFolder, grouped
 from gru_lab.runs.arrays import load_arrays
 from gru_lab.runs.claim import Busy, Claim, claim
-from gru_lab.runs.files import disk_full, write_atomically
+from gru_lab.runs.files import disk_full, read_all, write_all, write_atomically
 from gru_lab.runs.record import checksum
 from gru_lab.training import callbacks as family
 from gru_lab.training.callbacks import Callback, Listener
@@ -92,16 +95,33 @@ def run(
     watching = watchers(callbacks)
     for each in watching:
         each.check_experiment(experiment)
-    folder = RunFolder.open(Path(sweep) / experiment.name, experiment.card)
-    waiting = (lambda owner: say(f"{folder.path.name}: waiting for {owner}")) if wait else lambda owner: None
-    with claim(folder.path / "claim.lock", waiting, patience=None if wait else 0) as held:
-        training = _Training(experiment, Path(sweep).name, folder, watching, held, force, say)
+    with ExitStack() as closing:
+        name, path = Path(sweep).name, Path(sweep) / experiment.name
+
+        def begin() -> tuple[RunFolder, Claim]:
+            folder = RunFolder.open(path, experiment.card)
+            waiting = (lambda owner: say(f"{path.name}: waiting for {owner}")) if wait else lambda owner: None
+            lock = claim(path / "claim.lock", waiting, patience=None if wait else 0)
+            return folder, closing.enter_context(lock)
+
+        if following():
+            path = Path(closing.enter_context(TemporaryDirectory())) / experiment.name
+            write_all(path, agreed(dict))
+            watching, say = [each for each in watching if not each.alone], lambda sentence: None
+            folder, held = begin()
+        else:
+            begun: list[tuple[RunFolder, Claim]] = []
+            agreed(lambda: begun.append(begin()) or (read_all(path) if several() else {}))
+            ((folder, held),) = begun
+        training = _Training(experiment, name, folder, watching, held, force, say)
         try:
             selection = training.select()
             records = training.train(experiment.members(selection.hyper), selection)
         except Busy:
             raise
         except Exception as error:
+            if following() and not isinstance(error, Ended):
+                raise Ended(f"this host cannot go on without the others: {in_one_line(error)}") from error
             if full := disk_full(error, folder.path):
                 raise full from error
             folder.note_failure(error)
@@ -162,9 +182,10 @@ class _Training:
         if last:
             self._finish(closing)
             self._train(works)
-            return [Trial.of(record) for record in self._records(asked.members)]
-        logs = [folder.member(member).read_metrics() for member in asked.members]
-        return [Trial.at(asked.until, *each, experiment) for each in zip(asked.members, logs, strict=True)]
+            return agreed(lambda: [Trial.of(record) for record in self._records(asked.members)])
+        return agreed(lambda: [
+            Trial.at(asked.until, member, folder.member(member).read_metrics(), experiment) for member in asked.members
+        ])  # fmt: skip
 
     def _finish(self, closing: ExitStack) -> None:
         """Record what the members that train side by side have reached."""
@@ -273,20 +294,28 @@ def _planned(experiment: Experiment, folder: RunFolder, members: Sequence[Member
     """The members in groups that share a compiled program, with the layout of each: that of before where one was."""
     if not members:
         return []
+    known = {member.name: _layout_of(folder.member(member)) for member in members}
+    layouts = {name: layout for name, layout in known.items() if layout is not None}
+    for dropout in (False, True):
+        fresh = [member for member in members if member.name not in layouts and _drops(member) == dropout]
+        if fresh:
+            layout = agreed(partial(layout_for, experiment, dropout, len(fresh)))
+            for member in fresh:
+                _write_layout(folder.member(member), layout)
+                layouts[member.name] = layout
     groups: dict[Layout, list[Member]] = {}
-    fresh: dict[bool, Layout] = {}
     for member in members:
-        dropout = member.hyper.get("model.dropout", 1.0) > 0  # a model without the field has its own
-        layout = _layout_of(folder.member(member))
-        if layout is None:
-            layout = fresh.setdefault(dropout, layout_for(experiment, dropout))
-            _write_layout(folder.member(member), layout)
-        groups.setdefault(layout, []).append(member)
+        groups.setdefault(layouts[member.name], []).append(member)
     parts = []
     for layout, group in groups.items():
-        most = most_members(experiment, layout)
+        most = agreed(partial(most_members, experiment, layout))
         parts += [(group[n : n + most], layout) for n in range(0, len(group), most)]
     return parts
+
+
+def _drops(member: Member) -> bool:
+    """True where dropout is compiled in for a member; a model without the field has its own."""
+    return member.hyper.get("model.dropout", 1.0) > 0
 
 
 def _layout_of(folder: MemberFolder) -> Layout | None:
@@ -301,6 +330,16 @@ def _layout_of(folder: MemberFolder) -> Layout | None:
         return Layout(**content)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
+
+
+def begun_parts(folder: Path) -> int:
+    """The parts into which batches were cut in a run's folder, the most of any member that has not finished."""
+    layouts = []
+    for name in RunFolder(folder).members():
+        member = RunFolder(folder).member(name)
+        with suppress(UserError):  # it will be met where its member is trained
+            layouts.append(None if (member.path / "record.json").exists() else _layout_of(member))
+    return max((layout.parts for layout in layouts if layout), default=1)
 
 
 def _write_layout(folder: MemberFolder, layout: Layout) -> None:

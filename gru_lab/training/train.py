@@ -22,7 +22,8 @@ from gru_lab.runs.record import Stopped
 from gru_lab.schema import bound
 from gru_lab.training import remedies
 from gru_lab.training.experiment import Experiment, Training
-from gru_lab.training.gradient import loss_and_gradient, noisy
+from gru_lab.training.gradient import loss_and_gradient, noisy, spread_loss_and_gradient
+from gru_lab.training.parts import cut, over_parts
 from gru_lab.typing import Array, Key
 
 NEVER = -1
@@ -67,6 +68,7 @@ class Program(NamedTuple):
             `data["most"]` it evaluates after so many updates, if not before.
         evaluate: `evaluate(params, chunks)` gives sums and counts over a set of any size.
         outputs: `outputs(params, chunks)` gives what a scored task keeps of the network's outputs.
+        loss: `loss(params, hyper, batch, key)` gives the sums of the training loss.
         network: `network(params)` gives the network itself.
         source: where the task's batches come from.
         update: `update(state, arrays, batch)` trains a member with one batch, by one update, and returns it with the
@@ -77,13 +79,18 @@ class Program(NamedTuple):
     advance: Callable[[MemberState, Any, Batch | None], tuple[MemberState, dict[str, Array]]]
     evaluate: Callable[[Any, Batch | list[Batch]], Sums]
     outputs: Callable[[Any, Batch], Any]
+    loss: Callable[[Any, Hyper, Batch, Key], Sum]
     network: Callable[[Any], Network]
     source: Source
     update: Callable[[MemberState, Any, Batch | None], tuple[MemberState, Array]]
 
 
-def make_program(experiment: Experiment, dropout: bool = True) -> Program:
-    """The pure functions of an experiment; `dropout=False` leaves dropout out, where all members have a rate of 0."""
+def make_program(experiment: Experiment, dropout: bool = True, parts: int = 1) -> Program:
+    """The pure functions of an experiment.
+
+    `dropout=False` leaves dropout out, where all members have a rate of 0. Each batch is cut into `parts`, which lie on
+    the devices of a mesh's axis `batch` where the functions are mapped over one.
+    """
     task, training, method = experiment.task, experiment.training, experiment.method
     graph = graph_of(experiment)
     trained, trained_method = as_trained(experiment)
@@ -158,13 +165,18 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
             average=None if training.average is None else params,
         )
 
+    def training_loss(params: Any, hyper: Hyper, batch: Batch, key: Key) -> Sum:
+        rates = {path.removeprefix("model."): rate for path, rate in hyper.items() if path.startswith("model.")}
+        rates |= {} if dropout or "dropout" not in rates else {"dropout": 0.0}
+        network = nnx.merge(trained_graph, params)
+        outputs = network(batch.inputs, batch.lengths, key=key, rates=rates, method=trained_method)
+        return task.loss(outputs, batch)
+
     def one_update(state: MemberState, arrays: Any, batch: Batch | None) -> tuple[MemberState, Array]:
         hyper, member_key = state.hyper, jax.random.wrap_key_data(state.key)
         optimizer = part(experiment.optimizer, "optimizer", hyper).chain(training.updates)
         remedy = part(experiment.remedy, "remedy", hyper)
         setting = part(training, "training", hyper)
-        rates = {path.removeprefix("model."): rate for path, rate in hyper.items() if path.startswith("model.")}
-        rates |= {} if dropout or "dropout" not in rates else {"dropout": 0.0}
         key, key_alone, key_dropout, key_noise = (
             jax.random.fold_in(jax.random.fold_in(member_key, n), state.update) for n in (1, 3, 4, 5)
         )
@@ -174,15 +186,17 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         batch = source.draw(arrays, key, training.batch, state.update) if batch is None else batch
 
         def loss_of(params: Any, batch: Batch, key: Key) -> Sum:
-            network = nnx.merge(trained_graph, params)
-            outputs = network(batch.inputs, batch.lengths, key=key, rates=rates, method=trained_method)
-            return task.loss(outputs, batch)
+            return training_loss(params, hyper, batch, key)
 
         seen = params if setting.weight_noise is None else noisy(params, setting.weight_noise, key_noise)
-        loss, gradient = without_padding(
-            lambda batch: loss_and_gradient(loss_of, seen, batch, key_dropout, training.accumulate),
-            batch, source.ends, task.readout == "every",
-        )  # fmt: skip
+
+        def of_batch(batch: Batch) -> tuple[Array, Any]:
+            if parts == 1:
+                return loss_and_gradient(loss_of, seen, batch, key_dropout, training.accumulate)
+            pieces = cut(batch, parts, task.weights(batch), training.accumulate)
+            return spread_loss_and_gradient(loss_of, seen, pieces, key_dropout, training.accumulate)
+
+        loss, gradient = without_padding(of_batch, batch, source.ends, task.readout == "every")
         gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, hyper, batch))
         change, optimizer_state = optimizer.update(gradient, state.optimizer, params, value=loss)
         params = constrained(optax.apply_updates(params, scaled(change)), batch)
@@ -207,7 +221,12 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         return state, loss
 
     def evaluate(params: Any, chunks: Batch | list[Batch]) -> Sums:
-        return over_chunks(lambda batch: task.measure(answers(params, batch), batch), chunks)
+        def measure(batch: Batch) -> Sums:
+            return task.measure(answers(params, batch), batch)
+
+        if parts == 1:
+            return over_chunks(measure, chunks)
+        return over_chunks(lambda chunk: over_parts(measure, cut(chunk, parts, task.weights(chunk))), chunks)
 
     def outputs(params: Any, chunks: Batch) -> Any:
         return lax.map(lambda batch: task.predictions(answers(params, batch), batch), chunks)
@@ -248,7 +267,7 @@ def make_program(experiment: Experiment, dropout: bool = True) -> Program:
         nothing = jax.tree.map(lambda leaf: jnp.full(leaf.shape, jnp.nan, leaf.dtype), shapes)
         return lax.cond(stopped(training, state), lambda: (state, nothing), lambda: traced(state, data, batches))
 
-    return Program(init, advance_unless_stopped, evaluate, outputs, network, source, one_update)
+    return Program(init, advance_unless_stopped, evaluate, outputs, training_loss, network, source, one_update)
 
 
 def reasons(training: Training, state: MemberState) -> dict[Stopped, Any]:

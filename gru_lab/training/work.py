@@ -18,7 +18,7 @@ from gru_lab.runs import Member, MemberFolder, RunFolder
 from gru_lab.runs.log import Line, Log
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.layout import Layout, equally_long
-from gru_lab.training.population import beginning, compiled, lowered
+from gru_lab.training.population import Shape, beginning, compiled, lowered, mesh_shape, on_host
 from gru_lab.training.protocols import Selection
 from gru_lab.training.train import NEVER, MemberState, Program, make_program, stopped
 
@@ -63,7 +63,8 @@ class Work:
     folders: tuple[MemberFolder, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.program = make_program(self.layout.laid_out(self.experiment), self.layout.dropout)
+        experiment, layout = self.layout.laid_out(self.experiment), self.layout
+        self.program = make_program(experiment, layout.dropout, layout.parts)
         self.folders = tuple(self.run.member(member) for member in self.members)
         self._logs: dict[tuple[int, str], Log] = {}
         self._on_devices: list[Any] = []  # the members between two steps, unless each brings new batches
@@ -104,6 +105,11 @@ class Work:
 
         tuning = ", tuning" * all(member.role == "tune" for member in self.members)
         return f"{self.experiment.network} on {tasks.name_of(self.experiment.task)}{tuning}"
+
+    @property
+    def mesh(self) -> Shape:
+        """The devices along the two axes on which the members train here."""
+        return mesh_shape(self.layout.placement, len(self.members), self.layout.parts)
 
     @property
     def update(self) -> int:
@@ -172,10 +178,10 @@ class Work:
         def advance(each: tuple[MemberState, Any], data: Any) -> Any:
             return self.program.advance(each[0], data, each[1])
 
-        lay_out, program = lowered(self.layout.placement, advance, members, data, asleep)
+        lay_out, compile_laid_out = lowered(self.layout.placement, advance, members, data, asleep, self.layout.parts)
 
         def compile() -> Callable:
-            run = program.compile()
+            run = compile_laid_out()
             self.compile_seconds += time.perf_counter() - started
             return run
 
@@ -261,7 +267,7 @@ class Work:
 
     def real(self, tree: Any) -> Any:
         """A tree on the host, without the copies that fill up devices."""
-        return jax.tree.map(lambda leaf: np.asarray(leaf)[: len(self.members)], tree)
+        return jax.tree.map(lambda leaf: on_host(leaf)[: len(self.members)], tree)
 
     def measure(self, name: str, function: Callable[[Any, Any], Any]) -> Callable[[Any], Any]:
         """A pure function of one member's parameters and of the data, as one of all members' parameters.
@@ -308,11 +314,11 @@ class Work:
         lay_out, run = self._compiled(name, function, params, chunks)
         return run(lay_out(params), chunks)
 
-    def _compiled(self, name: str, function: Callable[[Any, Any], Any], members: Any, data: Any, *idle: Any) -> Any:
+    def _compiled(self, name: str, function: Callable[[Any, Any], Any], members: Any, data: Any) -> Any:
         """A function of one member as a compiled one of all, once for arrays of the same shapes."""
         key = _key(name, members, data)
         if key not in self.programs:
-            self.programs[key] = compiled(self.layout.placement, function, members, data, *idle)
+            self.programs[key] = compiled(self.layout.placement, function, members, data, parts=self.layout.parts)
         return self.programs[key]
 
     def log(self, n: int, path: Path, line: Line) -> None:

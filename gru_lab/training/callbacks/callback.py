@@ -43,6 +43,7 @@ class Callback(Schema):
     group: ClassVar[str] = "callback"
     place: ClassVar[int] = 50
     standard: ClassVar[bool] = False  # part of every run
+    alone: ClassVar[bool] = False  # of the first host only: it shows or tells, and computes nothing with members
 
     def check_experiment(self, experiment: Experiment) -> None:
         """Raise `UserError` for an experiment that this cannot watch."""

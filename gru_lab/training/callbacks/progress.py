@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from gru_lab.hosts import several
 from gru_lab.training.callbacks.callback import Callback, Listener, register
 from gru_lab.training.train import NEVER
 from gru_lab.training.work import Work
@@ -25,6 +26,7 @@ class Progress(Callback):
     """
 
     place: ClassVar[int] = 70
+    alone: ClassVar[bool] = True
     standard: ClassVar[bool] = True
 
     label: str = ""
@@ -52,14 +54,14 @@ class Bar(Listener):
     def begin(self) -> None:
         """A few updates are tried: the first evaluation may be a minute away."""
         work, training = self.work, self.work.experiment.training
-        if not work.over.all():
+        if not work.over.all() and not several():  # other hosts do not try them
             self.shown.show(work.update, "trying the first updates")
-            (first, several), spent, loss = PREVIEWS, [], np.nan
+            (first, more), spent, loss = PREVIEWS, [], np.nan
             for updates in PREVIEWS:
                 loss, seconds = work.preview(updates)
                 spent.append(seconds)
                 self.shown.show(work.update, f"loss {loss:.4g}")
-            each = max(spent[1] - spent[0], 0) / (several - first)
+            each = max(spent[1] - spent[0], 0) / (more - first)
             evaluation = max(spent[0] - each, 0)
             self.say(loss, (training.updates - work.update) * (each + evaluation / training.evaluate_every))
         self.started, self.begun = time.perf_counter(), work.update

@@ -20,6 +20,7 @@ from gru_lab.training import protocols
 from gru_lab.training.callbacks.callback import Callback, Listener, register
 from gru_lab.training.experiment import Experiment, nested
 from gru_lab.training.flops import update_flops
+from gru_lab.training.population import side_by_side
 from gru_lab.training.train import NEVER, reasons
 from gru_lab.training.work import Work
 
@@ -117,6 +118,7 @@ class Recorder(Listener):
             timing={
                 "seconds_per_update": float(np.median(work.seconds)) if work.seconds else None,
                 "compile_seconds": work.compile_seconds,
+                "mesh": work.mesh._asdict(),
                 "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             },
         )
@@ -136,7 +138,7 @@ def places(experiment: Experiment) -> dict[str, str]:
 def device_name() -> str:
     """The device as a table names it: `cpu, 2 cores in use`, `NVIDIA H200` or `NVIDIA H200 x 4`."""
     devices = jax.devices()
-    kind, count = devices[0].device_kind, len(devices)
+    kind, count = devices[0].device_kind, side_by_side()
     if devices[0].platform == "cpu":
         return f"{kind}, {count} {'core' if count == 1 else 'cores'} in use"
     return kind if count == 1 else f"{kind} x {count}"

@@ -24,6 +24,7 @@ class Status(Callback):
     """
 
     place: ClassVar[int] = 80
+    alone: ClassVar[bool] = True
     standard: ClassVar[bool] = True
 
     seconds: NonNegative = 2.0

@@ -20,6 +20,7 @@ class Wandb(Callback):
     """
 
     place: ClassVar[int] = 40
+    alone: ClassVar[bool] = True
 
     project: str = "gru-lab"
     mode: Literal["offline", "online"] = "offline"
