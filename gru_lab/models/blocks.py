@@ -85,7 +85,7 @@ class Around(nnx.Module):
         self.before = None if norm == "none" else norm_of(norm, width, rngs=rngs)
         self.map = None if outputs == width else nnx.Linear(outputs, width, param_dtype=dtype, rngs=rngs)
         self.glu = GLU(width, rngs=rngs) if glu else None
-        self.before_mlp = None if "none" in (mlp, norm) else norm_of(norm, width, rngs=rngs)
+        self.before_mlp = None if mlp == "none" or norm == "none" else norm_of(norm, width, rngs=rngs)
         self.mlp = None if mlp == "none" else MLP(width, units, mlp, rngs=rngs)
 
     def seen(self, xs: Float[Array, "... W"]) -> Float[Array, "... W"]:

@@ -19,13 +19,13 @@ Auto = Union[T, Literal["auto"]]  # noqa: UP007 (an alias with a parameter)
 
 @dataclass(frozen=True)
 class Spec:
-    """The inputs and outputs that a network must have: a task's `inputs`, `outputs`, `symbols`, `readout`, `pairs`."""
+    """The inputs and outputs that a network must have: a task's `inputs`, `outputs`, `symbols`, `readout`, `paired`."""
 
     inputs: int
     outputs: int
     symbols: bool
     readout: Literal["last", "every"]
-    pairs: bool = False
+    paired: bool = False
 
 
 class Network(nnx.Module):
@@ -116,12 +116,12 @@ class Model(Schema):
     def check_spec(self, spec: Spec) -> None:
         """A task of pairs needs a model that reads pairs, and such a model nothing else."""
         name = name_of(self)
-        if spec.pairs and not self.reads_pairs:
+        if spec.paired and not self.reads_pairs:
             raise UserError(
                 f"model is {name!r}: it reads one sequence, and the task gives pairs; take model=encoder_decoder, or "
                 "task.form=joined where the task has it"
             )
-        if self.reads_pairs and not spec.pairs:
+        if self.reads_pairs and not spec.paired:
             raise UserError(f"model is {name!r}: it reads pairs of sequences, as task=multi30k gives them")
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -195,7 +195,7 @@ class BlockNetwork(RecurrentNetwork):
         self.readout = nnx.Linear(width, spec.outputs, param_dtype=dtype, rngs=rngs)
 
     @property
-    def parts(self) -> dict[str, nnx.Module | None]:
+    def parts(self) -> dict[str, Any]:
         """See `Network.parts`."""
         around = {"enter": self.enter, "recurrent": self.layers, "blocks": self.around, "norm": self.norm}
         return {"embedding": self.embedding} | around | {"readout": self.readout}

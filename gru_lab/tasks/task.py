@@ -71,7 +71,7 @@ class Task(Schema):
         return False
 
     @property
-    def pairs(self) -> bool:
+    def paired(self) -> bool:
         """True if inputs are a pair of symbols, of what is read first and of the answers so far.
 
         The former are below `inputs`, 0 behind their end; the latter below `outputs`.
@@ -135,7 +135,7 @@ class Task(Schema):
         return Sampled(self.sample)
 
     @property
-    def steps(self) -> int:
+    def time_steps(self) -> int:
         """The number of steps of a sequence, padding included; of data as in the validation set."""
         source = self.source()
         some = jax.eval_shape(lambda: source.holdout("validation", 1)) if isinstance(source, Sampled) else None

@@ -94,8 +94,8 @@ class Multi30k(Task):
         return True
 
     @property
-    def pairs(self) -> bool:
-        """See `Task.pairs`."""
+    def paired(self) -> bool:
+        """See `Task.paired`."""
         return self.form == "pair"
 
     @property

@@ -126,7 +126,7 @@ class Population(Schema):
 
 def of_task(cell: Cell, task: Task) -> Cell:
     """The cell with the length of the task's sequences in the fields that are `auto`."""
-    return cell.at_length(task.steps) if cell.automatic else cell
+    return cell.at_length(task.time_steps) if cell.automatic else cell
 
 
 @dataclass(frozen=True)
@@ -209,7 +209,7 @@ class Experiment(Schema):
     def spec(self) -> Spec:
         """The inputs and outputs that the task asks of the network."""
         task = self.task
-        return Spec(task.inputs, task.outputs, task.symbols, task.readout, task.pairs)
+        return Spec(task.inputs, task.outputs, task.symbols, task.readout, task.paired)
 
     @property
     def parts(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def test_batches_have_the_shapes_that_the_task_declares(name):
     leaves = jax.tree.leaves(batch.inputs)
     size, time = leaves[0].shape[:2]
     assert size == 8 and all(leaf.shape[:2] == (size, time) for leaf in leaves)
-    if task.pairs:
+    if task.paired:
         limits = (task.inputs, task.outputs)
         for leaf, limit in zip(batch.inputs, limits, strict=True):
             assert jnp.issubdtype(leaf.dtype, jnp.integer) and leaf.ndim == 2

@@ -80,7 +80,7 @@ def model_step(model):
     spec, xs = Spec(3, 2, False, "last"), jnp.sin(jnp.arange(24.0)).reshape(2, 4, 3)
     if model.reads_pairs:
         symbols = jnp.arange(8).reshape(2, 4)
-        spec, xs = Spec(3, 2, True, "every", pairs=True), (symbols % 3, symbols % 2)
+        spec, xs = Spec(3, 2, True, "every", paired=True), (symbols % 3, symbols % 2)
     cell = cells.create("rnn", hidden=4) if model.needs_cell else None
 
     def step(key):
