@@ -1,5 +1,6 @@
 """What all tests share: programs that compile quickly, two devices on the CPU, and data sets of a few examples."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -20,6 +21,16 @@ import specimens
 jax.config.update("jax_num_cpu_devices", 2)
 
 specimens.install()
+
+PROGRAMS = Path("/proc/self/maps")  # on Linux: about thirty lines per compiled program that is kept
+MOST = 20_000  # lines; the system allows a process 65,530, and then its next program kills it
+
+
+def pytest_runtest_teardown(nextitem):
+    """Forget compiled programs before there are more than a process can hold."""
+    if nextitem is not None and PROGRAMS.exists() and PROGRAMS.read_bytes().count(b"\n") > MOST:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture

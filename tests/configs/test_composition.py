@@ -102,6 +102,7 @@ def test_compared_cells_have_equal_parameters():
         assert len(protocols) == 1, "the cells of one task are trained by one protocol"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["adding", "copy"])
 def test_the_zoo_takes_every_cell_at_equal_parameters(task):
     jobs = compose("train", ["-m", "cell=glob(*)", f"experiment=zoo/{task}"])

@@ -5,6 +5,7 @@ import math
 import sys
 
 import numpy as np
+import pytest
 import tiny
 
 from gru_lab import cells, models, tasks
@@ -15,6 +16,7 @@ translate = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(translate)
 
 
+@pytest.mark.slow
 def test_a_trained_network_translates(tmp_path, capsys, monkeypatch):
     ours = tiny.experiment(
         cells.create("gru", hidden=24), tasks.create("multi30k"), seeds=1, updates=400, evaluate_every=400, batch=16,

@@ -112,7 +112,12 @@ COPY = {"name": "copy", "length": 2, "items": 1}
 
 
 @pytest.mark.parametrize(
-    ("name", "task"), [("transformer", {"name": "adding", "length": 6}), ("tcn", COPY), ("blocks", COPY)]
+    ("name", "task"),
+    [
+        ("transformer", {"name": "adding", "length": 6}),
+        pytest.param("tcn", COPY, marks=pytest.mark.slow),
+        pytest.param("blocks", COPY, marks=pytest.mark.slow),
+    ],
 )
 def test_gradient_flow_is_measured_beside_that_of_cells(name, task):
     model, cell = SMALL[name]

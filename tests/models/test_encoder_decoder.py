@@ -34,7 +34,10 @@ def network(cell="gru", hidden=3, seed=0, **fields):
     return nnx.merge(graph, jax.tree.map(lambda leaf: leaf + 0.3 * rng.randn(*leaf.shape), params))
 
 
-@pytest.fixture(scope="module", params=FORMS)
+QUICK = ("bahdanau2015", "cho2014")
+
+
+@pytest.fixture(scope="module", params=[f if f in QUICK else pytest.param(f, marks=pytest.mark.slow) for f in FORMS])
 def form(request):
     """All that is asked of one form of the network, in float64 and in one program."""
     with jax.enable_x64(True):
@@ -131,6 +134,7 @@ def keras_answers(built, params):
     return jnp.stack(answers, axis=1)
 
 
+@pytest.mark.slow
 def test_the_network_is_that_of_keras_layers_and_so_are_its_gradients():
     built = network(input_feeding=True)
     graph, params = nnx.split(built)

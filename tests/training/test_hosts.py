@@ -42,6 +42,7 @@ def together(folder, options, monkeypatch):
     return [json.loads(out.splitlines()[-1]) for out, _ in ended]
 
 
+@pytest.mark.slow
 def test_two_hosts_give_the_record_of_one_and_keep_it_once(tmp_path, monkeypatch):
     first, second = together(tmp_path / "two", OPTIONS, monkeypatch)
     monkeypatch.delenv("GRU_LAB_HOSTS")

@@ -92,7 +92,7 @@ def test_records_name_the_search_its_budget_and_what_it_had_been_told(straight):
     ("place", "moment", "count"),
     [
         (15, "evaluated", 7),  # in the last generation: metrics are written, and no checkpoint
-        (65, "finish", 2),  # the second generation has ended, and has no records
+        pytest.param(65, "finish", 2, marks=pytest.mark.slow),  # the second generation has ended, and has no records
         pytest.param(95, "finish", 3, marks=pytest.mark.slow),  # the third has its records
         pytest.param(65, "evaluated", 9, marks=pytest.mark.slow),  # within the members that are reported
     ],
