@@ -46,7 +46,7 @@ Examples
   -m network=rnn,lstm,gru task=adding,copy    six runs, one per pair
   cell=lstm cell.hidden=128 cell.peephole=true
   cell.hidden=auto model.parameters=20000     the hidden size that meets a budget
-  network=transformer model.parameters=20000  a network without a cell; so is tcn
+  network=transformer model.parameters=20000     a network without a cell; so is tcn
   optimizer=rmsprop optimizer.learning_rate=1e-3 optimizer.clip=elementwise
   remedy=omega remedy.strength=0.5            a regulariser against vanishing gradients
   training.updates=10000 training.batch=64 training.evaluate_every=200

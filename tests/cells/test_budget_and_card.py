@@ -5,6 +5,7 @@ import sys
 from dataclasses import fields
 
 import pytest
+from kin import each
 
 from gru_lab import cells
 from gru_lab.card import document, main
@@ -57,7 +58,7 @@ def test_formulas_are_read_off_exactly_or_not_at_all():
     assert budget.formula(lambda i, h: h if h < 100 else 0) is None
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", each(cells.names()))
 def test_every_cell_has_a_card(name):
     cls = cells.get(name)
     parts = document(cls)

@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import kin
 import numpy as np
 import pytest
 
@@ -22,7 +23,10 @@ def presets():
         yield pytest.param(cell.at_length(100), id=preset.name)
 
 
-EVERY = [pytest.param(cells.create(name, hidden=16), id=name) for name in cells.names()]
+EVERY = [
+    pytest.param(cells.create(each.values[0], hidden=16), id=each.id, marks=each.marks)
+    for each in kin.each(cells.names())
+]
 
 
 def largest(state):

@@ -33,8 +33,9 @@ def test_presets_are_found():
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS, ids=["=".join(each) for each in OPTIONS])
 def test_every_class_is_an_option_with_its_defaults(group, name):
-    family = {**FAMILIES, "model": models}[group]
-    assert getattr(job(f"{group}={name}").experiment, group) == family.create(name)
+    chosen = {**FAMILIES, "model": models}[group].create(name)
+    reader = ["model=encoder_decoder"] if getattr(chosen, "paired", False) else []
+    assert getattr(job(f"{group}={name}", *reader).experiment, group) == chosen
 
 
 def test_a_network_is_a_model_and_a_cell_in_one_word():

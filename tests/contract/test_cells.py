@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kin import each
 
 from gru_lab import cells, unroll
 
@@ -18,7 +19,7 @@ LENGTHS = (TIME, 4, 1)
 CUT = 2  # where a row begins a second sequence
 STEP = 1e-5  # of the finite differences
 # One worker asks all questions about a cell: what is observed of it is computed once.
-ALL = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in cells.names()]
+ALL = [each([name], pytest.mark.xdist_group(name))[0] for name in cells.names()]
 
 
 def make(name, seed=0):

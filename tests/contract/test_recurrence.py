@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kin import each
 
 from gru_lab import cells, unroll
 from gru_lab.recurrence import Reference, Sequential
@@ -85,7 +86,7 @@ def assert_same(found, expected, tolerance=1e-10):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * scale, err_msg=jax.tree_util.keystr(path))
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", each(cells.names()))
 def test_every_cell_is_exact(float64, name):
     """With gaps, padding and resets at once: forwards as a plain scan, and backwards with time turned around.
 

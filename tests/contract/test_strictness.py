@@ -5,6 +5,7 @@ import contextlib
 import jax
 import jax.numpy as jnp
 import pytest
+from kin import each
 
 from gru_lab import cells, tasks, unroll
 from gru_lab.recurrence import Reference, Sequential
@@ -17,7 +18,7 @@ def strict():
         yield
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", each(cells.names()))
 def test_a_cell_and_its_gradient_are_strict(name):
     cell = cells.create(name, hidden=4)
 
@@ -46,7 +47,7 @@ def test_unroll_and_its_gradient_are_strict(name, method):
         jax.eval_shape(jax.grad(loss, argnums=(0, 1)), params, *shapes)
 
 
-@pytest.mark.parametrize("name", tasks.names())
+@pytest.mark.parametrize("name", each(tasks.names()))
 def test_a_task_and_its_loss_are_strict(name):
     task = tasks.create(name)
     source = task.source()

@@ -6,11 +6,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from kin import each
 
 from gru_lab import UserError, tasks
 from gru_lab.data import Batch, add, at_end, in_chunks, over_chunks, sequences
 
-ALL = tasks.names()
+ALL = each(tasks.names())
 
 
 def drawn(task, seed, size=8):

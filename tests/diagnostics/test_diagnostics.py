@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import kin
 import numpy as np
 import pytest
 
@@ -57,7 +58,7 @@ def test_a_diagnostic_gives_small_results_that_padding_does_not_change(name, cel
 @pytest.mark.parametrize("name", diagnostics.names())
 def test_every_cell_can_be_asked_or_is_refused_in_a_sentence(name):
     diagnostic, asked = diagnostics.create(name), 0
-    for cell in (cells.create(one, hidden=4) for one in cells.names()):
+    for cell in (cells.create(one, hidden=4) for one in {*cells.names()} - kin.CELLS):
         if answerable(diagnostic, cell):
             asked += 1
             shapes = jax.eval_shape(

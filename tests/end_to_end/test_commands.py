@@ -12,7 +12,7 @@ import pytest
 from tiny import CELL, ROOT, contents, experiment, numbers, run
 
 from gru_lab import cells, tasks
-from gru_lab.commandline import HELP
+from gru_lab.commandline import help_text
 from gru_lab.composition import compose
 from gru_lab.runs import Record, find_records
 from gru_lab.training import optimizers
@@ -122,7 +122,7 @@ def test_help_lists_groups_and_examples_and_is_quick(tmp_path):
 
 
 def test_every_example_of_the_help_is_a_command_line(tmp_path):
-    lines = [line.strip() for line in HELP.partition("Examples")[2].splitlines() if "=" in line]
+    lines = [line.strip() for line in help_text("").partition("Examples")[2].splitlines() if "=" in line]
     assert len(lines) > 15
     for line in lines:
         example = re.split(r"\s{3,}", line)[0]

@@ -42,7 +42,7 @@ def test_cells_are_measured_at_equal_size_and_at_equal_parameters(tmp_path, monk
         once = cost(cells.create(row["cell"], hidden=int(row["hidden"])), inputs=2)
         forward = 2 * 6 * once.flops  # sequences x steps
         counted = int(row["flops"]) / forward
-        assert 0.95 < counted < 1.05 if row["direction"] == "forward" else 2 < counted < 4
+        assert 0.95 < counted < 1.05 if row["direction"] == "forward" else 2 < counted < 5  # states alone are kept
         assert int(row["bytes"]) > 4 * 6 * once.parameters and float(row["ms"]) > 0  # weights are read at every step
         assert float(row["ratio"]) == 1 or row["cell"] == "gru"
     assert (tmp_path / "cost.png").stat().st_size > 1000 and "| gru | 8 |" in (tmp_path / "cost.md").read_text()
@@ -63,7 +63,7 @@ def test_every_entry_of_the_speed_table_has_the_time_of_its_products(tmp_path, m
     assert {row["contender"] for row in rows} == {"gru_lab", "plain scan"} and len(rows) == 4
     for row in rows:
         assert float(row["floors"]) == pytest.approx(float(row["best_ms"]) / float(row["floor_ms"]), rel=0.3)
-    assert capsys.readouterr().out.count("gru_lab over the products alone") == 2
+    assert capsys.readouterr().out.count("over the products alone, all entries") == 2
 
 
 @pytest.mark.parametrize(("cell", "wide"), [("rnn", 4), ("gru", 12), ("lstm", 16)])

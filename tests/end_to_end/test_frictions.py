@@ -104,7 +104,7 @@ HINTS = [
     ("peephole=true", "Did you mean 'cell.peephole'?"),
     (
         "experiment=foo",
-        "it must be compare/adding, compare/copy, compare/digits, compare/temporal_order, zoo/adding or zoo/copy.",
+        "it must be compare/adding, compare/copy, ",
     ),
     ("experiment=compare/ading", "Did you mean 'compare/adding'?"),
     ("network=gru_cronno", "or path/to/file.py:Class for a class of the user's own. Did you mean 'gru_chrono'?"),

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from kin import each
 
 from gru_lab import UserError, cells, models, unroll
 from gru_lab.models import Spec
@@ -112,7 +113,7 @@ def test_a_share_to_drop_may_be_traced():
     np.testing.assert_allclose(traced(0.6, key), built(inputs, key=key, rates={"dropout": 0.6}), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", each(cells.names()))
 def test_the_hidden_size_of_a_budget_is_found_in_few_counts(name, monkeypatch):
     model, spec = models.create("recurrent"), Spec(2, 1, False, "last")
     real, counted = models.count_parameters, []

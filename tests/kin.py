@@ -1,0 +1,19 @@
+"""Cells and tasks much like others that are tried: the default tests leave them to `-m slow`, and try any new one."""
+
+import pytest
+
+CELLS = {
+    "atr", "brc", "cfc", "cfn", "ctrnn", "deltanet", "diagonal_gru", "fastrnn", "gla", "grud", "gruode", "janet",
+    "leaky", "lem", "ligru", "lipschitz", "lstmp", "mgu", "minlstm", "minimalrnn", "mirnn", "mogrifier", "mut",
+    "nbrc", "ran", "rglru", "s6", "star", "ugrnn", "unicornn",
+}  # fmt: skip
+TASKS = {
+    "co2", "multiplication", "musedata", "nottingham", "permuted_mnist", "piano_midi", "seq_cifar10", "seq_fashion",
+    "speech_commands", "variable_copy",
+}  # fmt: skip
+
+
+def each(names, *marks):
+    """The names as parameters of a test, with these marks; those that are much like another are slow."""
+    slow = {name: [pytest.mark.slow] if name in CELLS | TASKS else [] for name in names}
+    return [pytest.param(name, marks=[*slow[name], *marks], id=name) for name in names]
