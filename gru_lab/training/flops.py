@@ -33,6 +33,6 @@ def update_flops(experiment: Experiment, dropout: bool = True) -> int | None:
         return None
     arrays = jax.eval_shape(source.arrays)
     batch = jax.eval_shape(lambda a: source.draw(a, key, experiment.training.batch), arrays)
-    state = jax.eval_shape(lambda: program.init(key, experiment.hyper))
+    state = jax.eval_shape(lambda: program.init(key, dict.fromkeys(experiment.hyper, 1.0)))
     traced = trace(program.update, state, arrays, batch)
     return sum(map(operations, needed(traced.eqns, traced.jaxpr.outvars)))

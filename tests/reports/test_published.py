@@ -55,8 +55,8 @@ class Ours(Published):
 '''
 
 
-def test_ours_stand_beside_the_published_numbers(tmp_path, capsys, reproduce):
-    file = tmp_path / "table.py"
+def test_ours_stand_beside_the_published_numbers(folder, tmp_path, capsys, reproduce):
+    file = folder / "our_table.py"
     sizes = [*(size for size in SIZES if "seeds" not in size), "population.seeds=3"]
     file.write_text(TABLE.replace("{sizes}", repr(sizes)))
     arguments = [f"{file}:Ours", "--runs", str(tmp_path / "runs")]
