@@ -52,6 +52,7 @@ def test_folders_and_places_that_cannot_be_written_are_refused(weights, tmp_path
     assert "cannot be written: " in refused(capsys, weights, tmp_path / "file" / "o.npz", *OURS)
 
 
+@pytest.mark.slow
 def test_the_checkpoint_of_a_run_gives_its_best_recurrent_layers(tmp_path, capsys):
     result = run(experiment("gru", model=model("recurrent", layers=2, bidirectional=True)), tmp_path)
     record = result.records[1]

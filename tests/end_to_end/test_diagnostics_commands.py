@@ -19,6 +19,7 @@ def command(program, *arguments, folder):
     return subprocess.run(line, cwd=folder, capture_output=True, text=True, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_gradients_train_what_is_missing_ask_and_show_a_film(tmp_path):
     line = ["-m", "cell=rnn,gru_chrono", "task.length=10", "questions=[gradient_flow,gates]", "animate=true", *TINY]
     done = command("gradients.py", *line, folder=tmp_path)
@@ -57,6 +58,7 @@ def test_fresh_cells_are_asked_without_any_run(tmp_path):
     assert "after training |" in (tmp_path / "gradients" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_memory_climbs_until_a_rung_breaks(tmp_path):
     line = ["-m", "cell=gru,rnn", "task=copy", "lengths=[4,6]", "task.items=2", "task.alphabet=2", *TINY]
     done = command("memory.py", *line, folder=tmp_path)

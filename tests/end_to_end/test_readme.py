@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 # Long trainings are cut short; what else a command says stays as it is printed.
@@ -15,11 +17,21 @@ TRAINS = re.compile(r"experiments/(train|gradients|memory)\.py")
 SHORT += ["training.test=8", "population.seeds=2", "training.stop_when_solved=false"]
 
 
+def test_every_block_of_python_runs(tmp_path):
+    blocks_run(tmp_path, {"python"})
+
+
+@pytest.mark.slow
 def test_every_block_runs(tmp_path):
+    assert blocks_run(tmp_path, {"python", "sh"}) >= 4
+
+
+def blocks_run(tmp_path, languages):
+    """Run the blocks of these languages in their order; the number of commands that trained."""
     blocks = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
     assert len([language for language, _ in blocks if language == "python"]) >= 4
     trained = 0
-    for language, block in blocks:
+    for language, block in (each for each in blocks if each[0] in languages):
         if language == "python":
             named = re.match(r"# (\w+\.py)\n", block)
             script = tmp_path / (named.group(1) if named else "block.py")
@@ -35,7 +47,7 @@ def test_every_block_runs(tmp_path):
             trained += bool(short)
             budget = [word for word in words if not word.startswith("population.seeds")]
             execute([sys.executable, str(ROOT / words[1]), *budget[2:], *short], tmp_path, line)
-    assert trained >= 4
+    return trained
 
 
 def execute(command, folder, shown):

@@ -142,6 +142,7 @@ def film_of(run, network, rate):
     return reel(run(network, losses=[0.001, 0.3], curves=curve, measured=[start, *live]))
 
 
+@pytest.mark.slow
 def test_a_film_begins_at_update_0_holds_stopped_members_and_marks_what_is_solved(run, monkeypatch):
     reels = {"gru": film_of(run, "gru", 0.9), "rnn": film_of(run, "rnn", 0.5)}
     assert reels["gru"].updates[:2].tolist() == [0, 50] and reels["gru"].solved == 300

@@ -109,6 +109,7 @@ def test_a_single_run_is_compared_and_not_the_mean():
     assert all(float(cell[1].split("[")[1].split(",")[0]) > 1.2 for cell in cells)
 
 
+@pytest.mark.slow
 def test_every_entry_composes(real_data):
     for name in published.names():
         for entry in published.create(name).entries():

@@ -74,6 +74,7 @@ def test_the_floor_is_the_entropy_of_counting():
     assert abs(task.floor - expected / len(words["test"])) < 1e-9
 
 
+@pytest.mark.slow
 def test_the_real_set_has_the_published_counts_and_no_test_pair_in_training(real_data):
     data = sets.load(multi30k("en", "de"))
     assert [len(data[split]["en"]) for split in ("train", "validation", "test")] == [29000, 1014, 1000]

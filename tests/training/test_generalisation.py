@@ -64,6 +64,7 @@ def test_the_page_has_a_row_per_network_and_every_number(watched):
     assert any(name.endswith(".png") for name in files)
 
 
+@pytest.mark.slow
 def test_a_small_space_of_sequences_is_told(tmp_path):
     said = []
     small = experiment(task=tasks.create("parity", length=4), updates=4, batch=4)

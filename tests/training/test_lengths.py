@@ -64,6 +64,7 @@ def test_buckets_spare_padding_and_change_no_number(monkeypatch):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), padded, found)
 
 
+@pytest.mark.slow
 def test_members_that_train_at_once_are_those_that_train_alone_also_with_masks_per_step():
     ours = experiment(task=Means(), updates=6, evaluate_every=6, model=models.create("recurrent", input_dropout=0.3))
     both = trained(ours, [0, 1])[1]
