@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 from jax import export
+from kin import each
 
 from gru_lab import cells
 from gru_lab.recurrence import report
@@ -89,7 +90,7 @@ def test_a_weight_gradient_with_a_transposed_factor_is_noticed(monkeypatch):
     assert any("weight gradients without transposition" in line for line in lines), lines
 
 
-@pytest.mark.parametrize("name", cells.names())
+@pytest.mark.parametrize("name", each(cells.names()))
 def test_gradients_lower_for_every_kind_of_device(name):
     cell = cells.create(name, hidden=4)
     params = jax.eval_shape(lambda: cell.init(jax.random.key(0), 3))

@@ -11,6 +11,7 @@ import pytest
 from gru_lab import cells
 
 sys.path.insert(0, str(Path(__file__).parent))
+import kin
 import transcriptions
 
 INPUTS, HIDDEN, TIME = 3, 4, 7
@@ -36,7 +37,10 @@ def test_every_cell_has_a_transcription():
     assert set(cells.names()) == set(transcriptions.STEPS)
 
 
-@pytest.mark.parametrize("case", CASES, ids=label)
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=pytest.mark.slow if case[0] in kin.CELLS else (), id=label(case)) for case in CASES],
+)
 def test_a_cell_equals_its_transcription(case):
     name, fields, transcription = case
     cell = cells.create(name, hidden=HIDDEN, **fields)
