@@ -1,6 +1,6 @@
 """Layouts measured on a machine: the candidates of a loop, their measurement on request, and a method that takes them.
 
-Nothing here reads or writes a file: `gru_lab.cached_layouts` keeps what `python -m gru_lab.recurrence tune` measured.
+Nothing here reads or writes a file: `gru_lab.runs.layouts` keeps what `python -m gru_lab.recurrence tune` measured.
 """
 
 import hashlib
