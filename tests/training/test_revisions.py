@@ -22,6 +22,9 @@ from gru_lab.tasks import Task
 from gru_lab.training import Experiment, Training, optimizers, remedies
 from gru_lab.training.train import make_program
 
+sys.path.append(str(Path(__file__).parents[1]))  # this file is also run by itself
+import kin
+
 GOLDEN = Path(__file__).with_name("golden_steps.json")
 FAMILIES = {
     "cell": cells,
@@ -149,7 +152,13 @@ def golden():
     return json.loads(GOLDEN.read_text())
 
 
-@pytest.mark.parametrize(("group", "name"), CLASSES, ids=["/".join(each) for each in CLASSES])
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        pytest.param(*each, marks=[pytest.mark.slow] * (each[1] in kin.CELLS | kin.TASKS), id="/".join(each))
+        for each in CLASSES
+    ],
+)
 def test_the_numbers_of_a_class_are_those_of_its_revision(group, name):
     ours, theirs = entry(group, name), golden().get(f"{group}/{name}")
     anew = "write its numbers anew with python tests/training/test_revisions.py"
