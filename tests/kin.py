@@ -3,9 +3,10 @@
 import pytest
 
 CELLS = {
-    "atr", "brc", "cfc", "cfn", "ctrnn", "deltanet", "diagonal_gru", "fastrnn", "gla", "grud", "gruode", "janet",
-    "leaky", "lem", "ligru", "lipschitz", "lstmp", "mgu", "minlstm", "minimalrnn", "mirnn", "mogrifier", "mut",
-    "nbrc", "ran", "rglru", "s6", "star", "ugrnn", "unicornn",
+    "antisymmetric", "atr", "brc", "cfc", "cfn", "cornn", "ctrnn", "deltanet", "diagonal_gru", "fastgrnn",
+    "fastrnn", "gla", "grud", "gruode", "janet", "leaky", "lem", "ligru", "lipschitz", "lmu", "lstmp", "mgu",
+    "minlstm", "minimalrnn", "mirnn", "mogrifier", "mut", "nbrc", "ran", "rglru", "rhn", "s5", "s6", "scrn",
+    "star", "ugrnn", "unicornn",
 }  # fmt: skip
 TASKS = {
     "co2", "multiplication", "musedata", "nottingham", "permuted_mnist", "piano_midi", "seq_cifar10", "seq_fashion",

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import kin
 import numpy as np
 import pytest
 
@@ -21,7 +22,13 @@ def job(*arguments):
     return compose("train", list(arguments))[0]
 
 
-@pytest.mark.parametrize("preset", [p for p in PRESETS if len(p.parts) > 1], ids=str)
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(p, marks=[pytest.mark.slow] * (p.parts[0] == "cell" and n % 4 > 0), id=str(p))
+        for n, p in enumerate(p for p in PRESETS if len(p.parts) > 1)
+    ],
+)
 def test_every_preset_composes(preset):
     group, option = preset.parts[0], "/".join(preset.parts[1:])
     assert job(f"{group}={option}").experiment.identity
@@ -31,7 +38,13 @@ def test_presets_are_found():
     assert {"experiment/compare/adding", "debug/quick", "cell/lstm_peephole"} <= {str(preset) for preset in PRESETS}
 
 
-@pytest.mark.parametrize(("group", "name"), OPTIONS, ids=["=".join(each) for each in OPTIONS])
+@pytest.mark.parametrize(
+    ("group", "name"),
+    [
+        pytest.param(*each, marks=[pytest.mark.slow] * (each[1] in kin.CELLS | kin.TASKS), id="=".join(each))
+        for each in OPTIONS
+    ],
+)
 def test_every_class_is_an_option_with_its_defaults(group, name):
     chosen = {**FAMILIES, "model": models}[group].create(name)
     reader = ["model=encoder_decoder"] if getattr(chosen, "paired", False) else []

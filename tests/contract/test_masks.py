@@ -29,7 +29,9 @@ def keras_weights(params, gates):
     return [kernel, recurrent, bias]
 
 
-@pytest.mark.parametrize("method", METHODS, ids=str)
+@pytest.mark.parametrize(
+    "method", [METHODS[0], *(pytest.param(m, marks=pytest.mark.slow) for m in METHODS[1:])], ids=str
+)
 @pytest.mark.parametrize(("name", "gates"), [("gru", "zrn"), ("lstm", "ifgo")])
 def test_gaps_are_those_of_keras(name, gates, method):
     keras = pytest.importorskip("keras")

@@ -4,6 +4,7 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import kin
 import numpy as np
 import pytest
 
@@ -21,7 +22,9 @@ def made(name, time=TIME, hidden=4, **fields):
     return cell, params, jax.random.normal(jax.random.key(1), (2, time, 3), jnp.float64)
 
 
-@pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "urnn", "diagonal_gru"])
+@pytest.mark.parametrize(
+    "name", ["rnn", "gru", "lstm", *kin.each(["diagonal_gru"]), pytest.param("urnn", marks=pytest.mark.slow)]
+)
 def test_singular_values_are_those_of_the_dense_jacobian(name, float64):
     cell, params, xs = made(name)
     padded = xs.at[1, LENGTHS[1] :].set(jnp.nan)

@@ -49,7 +49,9 @@ def test_the_lorenz_attractor_has_its_published_exponents_and_dimension(float64)
     np.testing.assert_allclose(found.dimension, 2.062, atol=2e-3)
 
 
-@pytest.mark.parametrize("name", ["rnn", "lstm", "gru", "lru", "diagonal_gru"])
+@pytest.mark.parametrize(
+    "name", ["rnn", "gru", "lru", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "diagonal_gru"))]
+)
 def test_exponents_are_those_of_dense_jacobians(name, float64):
     """Summed over a full basis, log |R_ii| is log |det|; in part, the volume that k directions span."""
     cell, params, xs = made(name)
@@ -87,6 +89,7 @@ def test_padding_and_the_rhythm_of_the_qr_change_nothing(float64):
     np.testing.assert_allclose(spectrum.exponents, np.sort(together)[::-1], rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_exponents_can_be_trained_on(float64):
     cell, params, xs = made("lstm", time=6)
 

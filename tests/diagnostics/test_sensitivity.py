@@ -45,7 +45,7 @@ def test_the_closed_form_is_the_sum_of_its_series():
         np.testing.assert_allclose(one_unit_sensitivity(jnp.array([eigenvalue]))[0], series, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "lru"])
+@pytest.mark.parametrize("name", ["gru", *(pytest.param(name, marks=pytest.mark.slow) for name in ("lstm", "lru"))])
 def test_sensitivities_are_those_of_dense_jacobians(name, float64):
     cell = cells.create(name, hidden=3)
     params = jax.tree.map(lambda leaf: leaf.astype(jnp.float64), cell.init(jax.random.key(0), 2))

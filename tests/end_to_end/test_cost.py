@@ -83,6 +83,7 @@ def test_the_floor_has_the_products_of_the_layer_and_no_more(cell, wide, monkeyp
     assert flops == {"forward": forward, "forward+backward": 2 * forward + 2 * 2 * 5 * wide * 4}  # and dg U^T
 
 
+@pytest.mark.slow
 def test_the_share_of_an_update_for_which_the_core_waits_for_data(tmp_path, monkeypatch):
     sizes = ["--hidden=4", "--batch=4", "--updates=2", "--rounds=1"]
     path = tmp_path / "waiting.md"

@@ -82,7 +82,10 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("program", "arguments", "sentence"), WRONG)
+@pytest.mark.parametrize(
+    ("program", "arguments", "sentence"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (n % 3 > 0)) for n, case in enumerate(WRONG)],
+)
 def test_mistakes_cost_one_sentence(program, arguments, sentence, tmp_path):
     done = command(program, *arguments, folder=tmp_path)
     assert done.returncode == 2 and "Traceback" not in done.stderr

@@ -50,7 +50,7 @@ def test_a_signal_saves_and_says_so_and_a_second_one_breaks_nothing(how, tmp_pat
     assert all(path.stat().st_mtime_ns > before for path, before in zip(found, written, strict=True))
 
 
-@pytest.mark.parametrize("place", [5, 15, 55, 65])
+@pytest.mark.parametrize("place", [5, *(pytest.param(place, marks=pytest.mark.slow) for place in (15, 55, 65))])
 def test_an_interruption_between_a_state_and_its_log_is_resumed_to_the_same_bytes(place, tmp_path):
     straight = run(experiment(), tmp_path / "straight").folder
     with pytest.raises(Stopped):

@@ -122,6 +122,7 @@ def needs_submitit():
         pytest.skip("submitit is not installed: pip install 'gru-lab[slurm]'")
 
 
+@pytest.mark.slow
 def test_submitit_gives_the_bytes_of_this_process(folder, capsys):
     needs_submitit()
     (folder / "my_cells.py").write_text(CELL)

@@ -14,6 +14,8 @@ from gru_lab import Experiment, UserError, cells, models, tasks
 from gru_lab.models import Spec
 from gru_lab.recurrence import Reference, Sequential
 
+pytestmark = pytest.mark.xdist_group("encoder_decoder")  # one worker: what the tests share is made once
+
 SPEC = Spec(inputs=7, outputs=6, symbols=True, readout="every", paired=True)
 SOURCE = jnp.array([[3, 1, 6, 2, 5], [4, 2, 6, 0, 0], [1, 5, 0, 0, 0]])
 TARGET = jnp.array([[2, 4, 1, 5, 3], [2, 3, 3, 0, 0], [2, 1, 5, 4, 0]])

@@ -23,6 +23,8 @@ from gru_lab.reports.prediction import Run, rank_correlation
 from gru_lab.reports.style import palette
 from gru_lab.runs import Found
 
+pytestmark = pytest.mark.xdist_group("pages")  # one worker: what the tests share is made once
+
 MEMBERS, LENGTH = 3, 12
 
 

@@ -11,6 +11,8 @@ from gru_lab.runs import find_records
 from gru_lab.runs.archive import LOGS, MEMBERS, RUNS, export_members, import_members
 from gru_lab.training import protocols
 
+pytestmark = pytest.mark.xdist_group("archive")  # one worker: what the tests share is made once
+
 RATES = {"optimizer": {"learning_rate": [0.001, 0.01]}}
 
 

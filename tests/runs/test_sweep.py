@@ -19,6 +19,8 @@ from gru_lab.runs.files import DiskFull
 from gru_lab.runs.sweep import Plan, Planned, keep_plan, plans, states
 from gru_lab.training.callbacks import Callback, Listener
 
+pytestmark = pytest.mark.xdist_group("sweep")  # one worker: what the tests share is made once
+
 
 def sweep(folder, *callbacks):
     """Two jobs; the callbacks watch the first one."""

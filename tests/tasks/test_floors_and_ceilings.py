@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import kin
 import numpy as np
 import pytest
 
@@ -45,6 +46,10 @@ SMALL = {
 }
 CASES = [(name, fields) for name in SMALL for fields in SMALL[name]]
 IDS = [f"{name}-{'-'.join(map(str, fields.values()))}" for name, fields in CASES]
+FIRST = [
+    pytest.param(n, marks=[pytest.mark.slow] * (name in kin.TASKS or fields != SMALL[name][0]), id=IDS[n])
+    for n, (name, fields) in enumerate(CASES)
+]  # the first of each task; its others are slow
 MANY, FEW = 40_000, 200
 CERTAIN = 60.0  # a logit
 
@@ -100,7 +105,7 @@ def best_guess(task, batch):
     return np.average(-np.log(share[keys[half:], targets[half:]]), weights=weights[half:])
 
 
-@pytest.mark.parametrize("case", range(len(CASES)), ids=IDS)
+@pytest.mark.parametrize("case", FIRST)
 def test_the_floor_is_what_the_best_guess_without_memory_reaches(case):
     task, batch = large(case)
     guess = best_guess(task, batch)

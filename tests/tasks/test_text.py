@@ -93,6 +93,7 @@ def test_drawing_keeps_the_likeliest():
     assert generate.chances(logits, temperature=0).tolist() == [0, 1, 0, 0]
 
 
+@pytest.mark.slow
 def test_a_trained_model_writes_what_it_has_learned(text, tmp_path, capsys):
     task = text("abcd" * 300, length=6)
     ours = tiny.experiment(

@@ -309,6 +309,7 @@ class TestDropout:
             unroll_stack(cell, [[cell.init(self.KEY, 5)]], self.XS, state_dropout=0.1)
 
 
+@pytest.mark.slow
 def test_everything_at_once_goes_on_to_the_same_bytes_with_values_of_each_member_its_own(tmp_path):
     ours = experiment(
         seeds=1,

@@ -17,6 +17,8 @@ from gru_lab.training import population, protocols, work
 from gru_lab.training.callbacks.checkpoint import Checkpoint
 from gru_lab.training.protocols import Selection, Trial
 
+pytestmark = pytest.mark.xdist_group("optuna")  # one worker: what the tests share is made once
+
 RATE, CLIP = "optimizer.learning_rate", "optimizer.clip_at"
 LOW, HIGH = 1e-4, 1.0
 BOUNDS = {"optimizer": {"learning_rate": {"loguniform": [LOW, HIGH]}}}

@@ -141,12 +141,17 @@ def records():
     [
         ("cell", "x_cells.py:Minimal", []),
         ("model", "x_models.py:Averages", ["~cell"]),
-        ("model", "x_models.py:OneStep", ["cell=../theirs/x_cells.py:Minimal"]),
+        pytest.param("model", "x_models.py:OneStep", ["cell=../theirs/x_cells.py:Minimal"], marks=pytest.mark.slow),
         ("task", "x_others.py:Last", []),
         ("method", "x_others.py:Plainly", []),
         ("optimizer", "x_others.py:Signs", ["optimizer.power=0.5"]),
-        ("optimizer", "x_others.py:descent", ["optimizer.momentum=0.5"]),
-        ("remedy", "x_others.py:Shrink", ["population.axes.remedy.strength=[0,1]", "population.seeds=1"]),
+        pytest.param("optimizer", "x_others.py:descent", ["optimizer.momentum=0.5"], marks=pytest.mark.slow),
+        pytest.param(
+            "remedy",
+            "x_others.py:Shrink",
+            ["population.axes.remedy.strength=[0,1]", "population.seeds=1"],
+            marks=pytest.mark.slow,
+        ),
         ("callbacks", "x_others.py:Notes", []),
     ],
 )
@@ -172,6 +177,7 @@ def test_from_a_file_and_from_a_module(option, name, more, files, capsys):
     assert kept in capsys.readouterr().out, "the same class by another name is the same run"
 
 
+@pytest.mark.slow
 def test_networks_of_ours_and_of_theirs_are_columns_of_one_sweep(files, capsys):
     line = [part for part in SIZES if part != "cell=rnn"]
     line += ["-m", "network=gru,lstm,../theirs/x_cells.py:Minimal,../theirs/x_models.py:Averages", "population.seeds=1"]

@@ -12,6 +12,8 @@ from gru_lab.training import population, protocols, work
 from gru_lab.training.callbacks.checkpoint import Checkpoint
 from gru_lab.training.protocols import Trial, choice
 
+pytestmark = pytest.mark.xdist_group("protocols")  # one worker: what the tests share is made once
+
 RATE = "optimizer.learning_rate"
 
 

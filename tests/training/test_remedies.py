@@ -170,6 +170,7 @@ def test_a_penalty_is_added_to_the_gradient_when_it_is_due():
     assert not all(np.allclose(a, b) for a, b in pairs)
 
 
+@pytest.mark.slow
 def test_members_differ_in_the_strength_of_a_remedy(tmp_path):
     result = run(
         dataclasses.replace(experiment(), population=Population(seeds=1, axes={"remedy.strength": [0, 1]})), tmp_path
@@ -214,6 +215,7 @@ def test_flossing_moves_the_leading_exponents_towards_zero_and_nothing_but_the_r
 FIELDS = {"omega": ["remedy.every=3"], "flossing": ["remedy.before=3", "remedy.every=3", "remedy.updates=2"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in remedies.names() if name != "none"])
 def test_a_run_of_the_command_line_with_a_remedy_and_a_killed_one_end_in_the_same_bytes(name, tmp_path):
     line = [f"remedy={name}", *FIELDS.get(name, []), "training.updates=8", "population.placement=vmap"]

@@ -202,6 +202,7 @@ def test_nothing_is_overwritten_and_a_folder_that_cannot_be_made_is_named(tmp_pa
         run(ours, tmp_path / "file")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "task", [tasks.create("adding", length=4), tasks.create("copy", length=2, items=1, alphabet=2)]
 )
@@ -269,6 +270,7 @@ def test_x64_trains_in_double_precision(tmp_path, float64):
     assert kinds == {np.dtype("float64")}
 
 
+@pytest.mark.slow
 def test_cells_of_a_cell_train_and_are_named(tmp_path):
     ours = experiment(Zoneout(cell=cells.create("gru", hidden=3), rate=0.2))
     assert ours.network == "gru_lab.cells.wrappers:Zoneout" and ours.card["config"]["cell"]["cell"]["name"] == "gru"
