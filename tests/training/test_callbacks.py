@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import time
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny import Killed, contents, experiment, run, stopper
+from tiny import Killed, contents, experiment, numbers, run, stopper
 
 from gru_lab import UserError
 from gru_lab.diagnostics import gradient_flow, saturation
@@ -21,6 +22,8 @@ from gru_lab.training.callbacks.metrics import Metrics
 from gru_lab.training.callbacks.wandb import Wandb
 from gru_lab.training.measure import Asked, measure_members
 from gru_lab.training.train import make_program
+
+pytestmark = pytest.mark.xdist_group("callbacks")  # one worker: what the tests share is made once
 
 BOTH = Diagnostics(names=("gradient_flow", "gates"))
 OURS = experiment("gru", validation=7, chunk=3)  # the last chunk is filled up with repeats
@@ -157,6 +160,43 @@ def test_a_diagnostic_that_does_not_fit_is_refused_before_anything_is_made(tmp_p
     with pytest.raises(UserError, match="cell 'rnn' declares no gate"):
         run(experiment(), tmp_path, [Diagnostics(names=("gates",))])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def logged(monkeypatch):
+    """What is given to W&B."""
+    import wandb
+
+    calls, begin = [], wandb.init
+
+    def init(**options):
+        begun = begin(**options)
+        log = begun.log
+        monkeypatch.setattr(begun, "log", lambda values, **at: calls.append((options, values)) or log(values, **at))
+        return begun
+
+    monkeypatch.setattr(wandb, "init", init)
+    return calls
+
+
+@pytest.mark.slow
+def test_a_refused_port_stops_no_training_and_changes_no_number(tmp_path, monkeypatch, capsys, logged):
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setattr("gru_lab.training.callbacks.wandb.PATIENCE", 1.0)
+    started = time.perf_counter()
+    online = run(experiment(), tmp_path / "online", [Wandb(mode="online")])
+    assert time.perf_counter() - started < 60
+    assert "W&B does not answer (" in capsys.readouterr().err
+    plain = run(experiment(), tmp_path / "plain", [Wandb(mode="disabled")])
+    assert not (plain.folder / "wandb").exists() and list(online.folder.glob("wandb/offline-run-*"))
+    for ours, theirs in zip(online.groups[0].members, plain.groups[0].members, strict=True):
+        assert numbers(ours) == numbers(theirs)
+    assert {options["group"] for options, _ in logged} == {"online"}
+    (table,) = [values["members"] for _, values in logged if "members" in values]
+    assert {"member", "seed", "optimizer.learning_rate", "status"} <= {*table.columns}
+    assert table.get_column("test loss") == online.groups[0].values()
+    assert [values["learning curves"].width > 100 for _, values in logged if "learning curves" in values] == [True]
 
 
 def test_weights_and_biases_offline_is_no_run_of_ours(tmp_path):
