@@ -36,8 +36,7 @@ def parsed(arguments: Sequence[str]) -> list[Any]:
         override = _read(argument, loader)
         name = override.key_or_group
         if isinstance(override.value(), Glob):  # an earlier command of this process may have brought others
-            chosen = override.value()
-            argument = f"{name}=glob([{','.join(chosen.include)}],exclude=[{','.join([*chosen.exclude, '*:*'])}])"
+            argument = _globbed(name, override.value(), loader)
         elif name in (*FAMILIES, "network") and override.value() is not None:
             chosen = [override.value()] if not override.is_sweep_override() else list(override.sweep_iterator())
             for option in map(str, chosen):
@@ -52,6 +51,15 @@ def parsed(arguments: Sequence[str]) -> list[Any]:
         overrides.append(_read(argument, loader))
     _check_chosen_once(overrides)
     return overrides
+
+
+def _globbed(group: str, glob: Any, loader: Any) -> str:
+    """The argument of a glob, without what lies outside; options in folders of a group are found as well."""
+    folders = loader.list_groups(group) if any("/" in pattern for pattern in glob.include) else []
+    inner = [f"{folder}/{option}" for folder in folders for option in loader.get_group_options(f"{group}/{folder}")]
+    if chosen := glob.filter(inner):
+        return f"{group}={','.join(chosen)}"
+    return f"{group}=glob([{','.join(glob.include)}],exclude=[{','.join([*glob.exclude, '*:*'])}])"
 
 
 def _check_chosen_once(overrides: Sequence[Any]) -> None:
