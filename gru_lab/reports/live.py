@@ -24,9 +24,9 @@ def live(folder: Path) -> Document:
     Raises:
         UserError: if no command has begun in it.
     """
-    found = states(folder)
-    done = sum(state.done for state in found)
-    blocks: list[Block] = [Heading("How far it is"), _states(found), *_curves(folder, found)]
+    runs = states(folder)
+    done = sum(state.done for state in runs)
+    blocks: list[Block] = [Heading("How far it is"), _states(runs), *_curves(folder, runs)]
     if done:
         blocks.append(Heading("What has finished"))
         try:
@@ -35,11 +35,11 @@ def live(folder: Path) -> Document:
             blocks += page.blocks
         except UserError as error:  # such as runs that no one table holds
             blocks.append(Text(str(error)))
-    return Document(f"{folder.name}: {done} of {sum(state.members for state in found)} members done", blocks)
+    return Document(f"{folder.name}: {done} of {sum(state.members for state in runs)} members done", blocks)
 
 
 def mark(folder: Path) -> str:
-    """What changes whenever the page would: a hash of the sizes and times of the files that it is made from."""
+    """The mark that changes whenever the page would: a hash of the sizes and times of the files that it is made from."""
     digest = hashlib.sha256(repr([(state.name, state.word) for state in states(folder)]).encode())
     for path in sorted(path for pattern in WATCHED for path in folder.glob(f"*/{pattern}")):
         try:
@@ -50,18 +50,18 @@ def mark(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _states(found: Sequence[State]) -> Table:
+def _states(runs: Sequence[State]) -> Table:
     rows = []
-    for state in found:
+    for state in runs:
         left = "" if state.seconds is None or state.word == "done" else f"{state.seconds:.0f}"
         rows.append([state.title, state.word, f"{state.done}/{state.members}", left, state.failure or "", state.name])
     return Table(["run", "state", "members", "seconds of work left", "error", "folder"], rows, "lllrll", sortable=True)
 
 
-def _curves(folder: Path, found: Sequence[State]) -> Iterator[Block]:
+def _curves(folder: Path, runs: Sequence[State]) -> Iterator[Block]:
     """One chart per run that is being trained: a line per member."""
-    colours = palette(state.title.partition(" on ")[0] for state in found)
-    for state in found:
+    colours = palette(state.title.partition(" on ")[0] for state in runs)
+    for state in runs:
         if state.word != "running":
             continue
         run = RunFolder(folder / state.name)
