@@ -39,7 +39,7 @@ def live(folder: Path) -> Document:
 
 
 def mark(folder: Path) -> str:
-    """The mark that changes whenever the page would: a hash of the sizes and times of the files that it is made from."""
+    """The mark, which changes whenever the page would: a hash of sizes and times of the files behind it."""
     digest = hashlib.sha256(repr([(state.name, state.word) for state in states(folder)]).encode())
     for path in sorted(path for pattern in WATCHED for path in folder.glob(f"*/{pattern}")):
         try:
