@@ -1,9 +1,4 @@
-"""The card of a cell, and the list of all.
-
-python -m gru_lab.cells                                     one line per cell
-python -m gru_lab.cells gru --hidden 128 --inputs 64        one cell: equations, fields, costs, source
-python -m gru_lab.cells lstm peephole=true                  a variant of it
-"""
+"""The card of a cell or of a task, and the lists of all."""
 
 import argparse
 import dataclasses
@@ -16,11 +11,24 @@ from typing import Any
 
 from gru_lab.schema import UserError
 
+CELLS = """\
+The card of a cell, and the list of all.
+
+python -m gru_lab.cells                                     one line per cell
+python -m gru_lab.cells gru --hidden 128 --inputs 64        one cell: equations, fields, costs, source
+python -m gru_lab.cells lstm peephole=true                  a variant of it"""
+TASKS = """\
+The card of a task, and the list of all.
+
+python -m gru_lab.tasks                        one line per task
+python -m gru_lab.tasks copy                   one task: an example, fields, the best guess, what counts as solved
+python -m gru_lab.tasks copy length=500        a variant of it"""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print what was asked for; returns the exit status."""
+    """Print the list of cells, or the card of one; returns the exit status."""
     parser = argparse.ArgumentParser(
-        "python -m gru_lab.cells", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        "python -m gru_lab.cells", description=CELLS, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("cell", nargs="?", help="a name, or module:Class for a cell from outside; all if left out")
     parser.add_argument("fields", nargs="*", metavar="field=value", help="fields of the cell")
@@ -42,6 +50,93 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     return 0
+
+
+def main_of_tasks(argv: Sequence[str] | None = None) -> int:
+    """Print the list of tasks, or the card of one; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        "python -m gru_lab.tasks", description=TASKS, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("task", nargs="?", help="a name, or module:Class for a task from outside; all if left out")
+    parser.add_argument("fields", nargs="*", metavar="field=value", help="fields of the task")
+    asked = parser.parse_intermixed_args(argv)
+    from rich.console import Console
+
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    try:
+        if asked.task is None:
+            console.print(table_of_tasks())
+        else:
+            for line in card_of_task(asked.task, asked.fields):
+                console.print(line, markup=False, soft_wrap=True)
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+def table_of_tasks() -> Any:
+    """A table of one line per task."""
+    from rich.table import Table
+
+    from gru_lab import tasks
+
+    out = Table(title="Tasks", title_justify="left")
+    for column in ("task", "", "answers", "judged by", "data"):
+        out.add_column(column)
+    for name in tasks.names():
+        cls = tasks.get(name)
+        sampled = cls.sample is not tasks.Task.sample
+        answers = f"{cls.answer}, {cls.readout} step"
+        data = "sampled" if sampled else "real"
+        out.add_row(name, document(cls)["summary"].rstrip("."), answers, f"{cls.metric}, {cls.better}", data)
+    return out
+
+
+def card_of_task(name: str, settings: Sequence[str]) -> Iterator[str]:
+    """The lines of one task's card."""
+    from gru_lab import tasks
+
+    task = tasks.create(name, **given(settings, "length=500"))
+    parts = document(type(task))
+    yield f"{name}: {parts['summary']}\n"
+    yield from (f"{parts[part]}\n" for part in ("equations", "story", "Source") if parts[part])
+    yield "Fields"
+    for field in dataclasses.fields(task):
+        value, default = getattr(task, field.name), field.default
+        changed = "" if value == default else f" (default {default!r})"
+        about = parts["fields"].get(field.name, "")
+        yield f"  {field.name} = {value!r}{changed}" + (f": {about}" if about else "")
+    readout = "after the last step" if task.readout == "last" else "at every step"
+    yield f"\nAnswers: {task.answer}, {readout}; judged by {task.metric}, {task.better} is better"
+    yield from _numbers(task)
+    if task.ladder:
+        yield f"Ladder of lengths: {', '.join(map(str, task.ladder))}"
+
+
+def _numbers(task: Any) -> Iterator[str]:
+    """What can be reached; of data that are not at hand, the sentence that says where they come from."""
+    try:
+        inputs = "two rows of symbols" if task.paired else f"{task.inputs:,} {'symbols' if task.symbols else 'numbers'}"
+        yield f"Inputs: {inputs}; outputs: {task.outputs:,}"
+        for what, value in (
+            ("best guess without memory", task.floor), ("perfect answer", task.ceiling), ("solved", task.threshold)
+        ):  # fmt: skip
+            if value is not None:
+                yield f"{what.capitalize()}: {task.metric} {value:.4g}"
+    except UserError as why:
+        yield f"Its data are not at hand: {why}"
+
+
+def given(settings: Sequence[str], such_as: str) -> dict[str, Any]:
+    """Words such as `length=500` as fields."""
+    fields = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UserError(f"{setting!r} is not field=value, such as {such_as}")
+        fields[key] = parsed(value)
+    return fields
 
 
 def table(hidden: int, inputs: int) -> Any:
@@ -72,13 +167,7 @@ def card(name: str, hidden: int, inputs: int, settings: Sequence[str]) -> Iterat
     from gru_lab import cells
     from gru_lab.cells import budget
 
-    fields = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals:
-            raise UserError(f"{setting!r} is not field=value, such as peephole=true")
-        fields[key] = parsed(value)
-    cell = cells.create(name, **({"hidden": hidden} | fields))
+    cell = cells.create(name, **({"hidden": hidden} | given(settings, "peephole=true")))
     parts = document(type(cell))
     yield f"{name}: {parts['summary']}\n"
     yield parts["equations"] + "\n"
@@ -114,7 +203,7 @@ def document(cls: type) -> dict[str, Any]:
         _, _, attributes = inspect.cleandoc(base.__dict__.get("__doc__") or "").partition("Attributes:\n")
         for entry in re.finditer(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", attributes, re.DOTALL | re.MULTILINE):
             fields[entry[1]] = " ".join(entry[2].split())
-    body = text.partition("\nAttributes:")[0]
+    body = text.partition("\nAttributes:")[0].partition("\n>>> ")[0]
     summary, _, rest = body.partition("\n")
     equations = "\n".join(line for line in rest.split("\n") if line.startswith("    "))
     prose = "\n".join(line for line in rest.split("\n") if not line.startswith("    ")).strip()
