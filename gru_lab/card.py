@@ -115,7 +115,7 @@ def card_of_task(name: str, settings: Sequence[str]) -> Iterator[str]:
 
 
 def _numbers(task: Any) -> Iterator[str]:
-    """What can be reached; of data that are not at hand, the sentence that says where they come from."""
+    """Sizes and scores; of data that are not at hand, the sentence that says where they come from."""
     try:
         inputs = "two rows of symbols" if task.paired else f"{task.inputs:,} {'symbols' if task.symbols else 'numbers'}"
         yield f"Inputs: {inputs}; outputs: {task.outputs:,}"

@@ -178,7 +178,7 @@ def boundedness(checked: Checked) -> str:
 
 
 def loop(checked: Checked) -> str:
-    """What of the step leaves the loop over time."""
+    """The products of matrices that leave the loop over time."""
     from gru_lab.recurrence.report import counts
 
     per = counts(checked.cell, checked.inputs, 8, 100)
@@ -201,7 +201,7 @@ def costs(checked: Checked) -> str:
 
 
 def reach(checked: Checked) -> str:
-    """How far back the gradient of the last output reaches, at initialisation."""
+    """The steps back to which the gradient of the last output reaches, at initialisation."""
     from gru_lab import cells
     from gru_lab.diagnostics import horizon
 
@@ -242,8 +242,8 @@ def check(cell: "Cell", inputs: int = 8, name: str = "") -> Iterator[tuple[str, 
             yield what, False, str(failed)
         except Exception as error:  # whatever the user's code raises is told, with its line
             frames = traceback.extract_tb(error.__traceback__)
-            own = [frame for frame in frames if "site-packages" not in frame.filename][-1]
-            yield what, False, f"{in_one_line(error)} ({Path(own.filename).name}, line {own.lineno})"
+            frames = [frame for frame in frames if "site-packages" not in frame.filename]
+            yield what, False, f"{in_one_line(error)} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
 def drawn(cell: "Cell", inputs: int, name: str) -> dict[str, bytes]:
