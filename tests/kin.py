@@ -9,8 +9,8 @@ CELLS = {
     "star", "ugrnn", "unicornn",
 }  # fmt: skip
 TASKS = {
-    "co2", "multiplication", "musedata", "nottingham", "permuted_mnist", "piano_midi", "seq_cifar10", "seq_fashion",
-    "speech_commands", "variable_copy",
+    "co2", "delayed_xor", "induction_heads", "lorenz", "memorization", "multiplication", "musedata", "nottingham",
+    "permuted_mnist", "piano_midi", "seq_cifar10", "seq_fashion", "sorting", "speech_commands", "variable_copy",
 }  # fmt: skip
 
 

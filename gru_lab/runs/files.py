@@ -2,11 +2,14 @@
 
 import errno
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from gru_lab.errors import UserError
+
+UNFINISHED = re.compile(r"\.(?!config\.yaml|claim\.lock).+\.[a-z0-9_]{8}")  # as `write_atomically` names them
 
 
 class DiskFull(UserError):
@@ -21,6 +24,16 @@ def disk_full(error: BaseException, path: Path) -> DiskFull | None:
     if cause is None:
         return None
     return DiskFull(f"the disk of {path} is full: make room; nothing is lost, and the same command goes on from here")
+
+
+def clear(folder: Path) -> None:
+    """Remove the files that a killed process had begun to write in a run's folder.
+
+    Only the holder of the folder's claim may do so; the files that others write before they ask for it stay.
+    """
+    for path in folder.rglob(".*"):
+        if path.is_file() and UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def read_all(folder: Path) -> dict[str, bytes]:

@@ -19,7 +19,7 @@ from gru_lab.models import Network
 from gru_lab.runs import Group, Member, MemberFolder, Record, RunFolder, grouped
 from gru_lab.runs.arrays import load_arrays
 from gru_lab.runs.claim import Busy, Claim, claim
-from gru_lab.runs.files import disk_full, read_all, write_all, write_atomically
+from gru_lab.runs.files import clear, disk_full, read_all, write_all, write_atomically
 from gru_lab.runs.record import checksum
 from gru_lab.training import callbacks as family
 from gru_lab.training.callbacks import Callback, Listener
@@ -102,7 +102,9 @@ def run(
             folder = RunFolder.open(path, experiment.card)
             waiting = (lambda owner: say(f"{path.name}: waiting for {owner}")) if wait else lambda owner: None
             lock = claim(path / "claim.lock", waiting, patience=None if wait else 0)
-            return folder, closing.enter_context(lock)
+            held = closing.enter_context(lock)
+            clear(path)
+            return folder, held
 
         if following():
             path = Path(closing.enter_context(TemporaryDirectory())) / experiment.name

@@ -68,6 +68,7 @@ def test_every_cell_has_a_card(name):
     assert {field.name for field in fields(cls)} <= set(parts["fields"]), "every field needs its Attributes: line"
 
 
+@pytest.mark.slow
 def test_the_card_and_the_list_are_printed(capsys):
     assert main(["lstm", "--hidden", "32", "--inputs", "16", "peephole=true", "gate_init=chrono"]) == 0
     card = capsys.readouterr().out

@@ -75,6 +75,7 @@ def test_the_eigenvalues_of_the_lru_come_in_pairs(float64):
     np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_padding_and_the_rhythm_of_the_qr_change_nothing(float64):
     cell, params, xs = made("gru", time=11)
     lengths = jnp.array([11, 5])

@@ -121,6 +121,7 @@ def test_help_lists_groups_and_examples_and_is_quick(tmp_path):
         assert re.search(rf"\b{name}\b", said), name
 
 
+@pytest.mark.slow
 def test_every_example_of_the_help_is_a_command_line(tmp_path):
     lines = [line.strip() for line in help_text("").partition("Examples")[2].splitlines() if "=" in line]
     assert len(lines) > 15

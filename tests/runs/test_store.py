@@ -121,6 +121,16 @@ def test_no_single_bit_is_read_silently(finished, straight, tmp_path):
     assert detected > 280
 
 
+def test_what_a_killed_process_had_begun_to_write_is_cleared_and_nothing_else(finished, straight, tmp_path):
+    folder = finished.path.parents[1]
+    begun = [folder / ".progress.json.xc4wfq1p", folder / "members" / ".lost.json.ab_d3fgh"]
+    others = [folder / ".config.yaml.ab_d3fgh", folder / ".notes", folder / ".claim.lock.0123456789abcdef"]
+    for path in (*begun, *others):
+        path.write_text("half")
+    assert trained(run(experiment(), tmp_path)) == []
+    assert [path.exists() for path in (*begun, *others)] == [False, False, True, True, True]
+
+
 def plain(value):
     """A value that can be compared."""
     return jax.tree.map(lambda leaf: leaf.tolist() if isinstance(leaf, np.ndarray) else repr(leaf), value)

@@ -133,11 +133,11 @@ def test_members_of_role_tune_never_see_the_test_set(tmp_path):
     [
         (0, "begin", 1, Killed),
         (5, "evaluated", 1, Killed),  # trained, and nothing of it is written
-        (15, "evaluated", 1, Killed),  # metrics are written, and no checkpoint
+        pytest.param(15, "evaluated", 1, Killed, marks=pytest.mark.slow),  # metrics are written, and no checkpoint
         (15, "evaluated", 2, Killed),  # more of them than the checkpoint knows
         (15, "evaluated", 2, KeyboardInterrupt),
         (15, "evaluated", 2, RuntimeError),
-        (65, "evaluated", 1, Killed),
+        pytest.param(65, "evaluated", 1, Killed, marks=pytest.mark.slow),
         (65, "evaluated", 2, Killed),
         (35, "finish", 1, Killed),  # the gradient flow is written, and no checkpoint
         (65, "finish", 1, Killed),

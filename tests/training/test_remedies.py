@@ -99,7 +99,7 @@ def roll(cell, weights, xs):
 
 @pytest.mark.parametrize(
     ("cell", "task", "layers", "lengths"),
-    [("rnn", "adding", 1, (6, 4)), ("lstm", "copy", 2, (4,))],
+    [("rnn", "adding", 1, (6, 4)), pytest.param("lstm", "copy", 2, (4,), marks=pytest.mark.slow)],
 )
 def test_omega_is_that_of_dense_jacobians_and_its_gradient_that_of_differences(cell, task, layers, lengths, float64):
     ours = experiment(cell, task=task, layers=layers)

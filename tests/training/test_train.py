@@ -262,6 +262,7 @@ def test_members_whose_program_calls_lapack_stay_on_one_device():
         np.testing.assert_allclose(run(placed, ()), jax.vmap(lambda m, f=function: f(m, ()))(matrices), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_x64_trains_in_double_precision(tmp_path, float64):
     result = run(experiment(), tmp_path)
     assert result.records[0].numerics["x64"] and {record.status for record in result.records} == {"finished"}
