@@ -5,12 +5,11 @@
 
 import shlex
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gru_lab.commandline import one_device_a_core, own_options, program, train_all
-from gru_lab.composition import compose
+from gru_lab.composition import compose_at
 from gru_lab.config import Job
 from gru_lab.exits import leave
 from gru_lab.schema import Schema, Size, UserError
@@ -23,7 +22,7 @@ initialisation and trained on the shortest task. Runs are those of experiments/t
 
 Settings of this program, beside those below
 
-  lengths=[10,20,40]     the rungs, as task.length (those of the task's ladder, such as 10, 20, 40, ..., 320)
+  lengths=[10,20,40]     the rungs, as task.length (those of each task's ladder, such as 10, 20, 40, ..., 320)
   climb=true             do not stop at the first length that is not solved
   html=true              the page also as one file, index.html
   out=figures/mine       the folder of the page, the figures and the numbers (memory)"""
@@ -51,10 +50,7 @@ def run(arguments: list[str]) -> None:
     started = time.perf_counter()
     if any(argument.partition("=")[0] == "task.length" for argument in rest):
         raise UserError("task.length is what this program climbs: write lengths=[10,20,40] instead")
-    lengths = options.lengths or ladder(compose("train", rest))
-    ladders: list[tuple[Job, ...]] = list(
-        zip(*(compose("train", [*rest, f"task.length={n}"]) for n in lengths), strict=True)
-    )
+    ladders = compose_at("train", rest, "task.length", options.lengths or ladder)
 
     from gru_lab import launch
     from gru_lab.reports import pages, save
@@ -65,14 +61,16 @@ def run(arguments: list[str]) -> None:
     asked = launch.asked(["memory_capacity"])
     climbed: list[list[Run]] = [[] for _ in ladders]
     climbing = [*range(len(ladders))]
-    for rung, length in enumerate(lengths):
-        part = f"length {length}: "
-        runs = train_all([replace(ladders[n][rung], place=part) for n in climbing], part)
+    for rung in range(max(map(len, ladders))):
+        climbing = [n for n in climbing if rung < len(ladders[n])]
+        if not climbing:
+            break
+        jobs = [ladders[n][rung] for n in climbing]
+        part = f"length {', '.join(sorted({str(length(job)) for job in jobs}, key=int))}: "
+        runs = train_all([replace(job, place=f"length {length(job)}: ") for job in jobs], part)
         for n, run in zip(climbing, runs, strict=True):
             climbed[n].append(run)
         climbing = [n for n in climbing if options.climb or any(map(solved, climbed[n][-1].groups))]
-        if not climbing:
-            break
     entries = [
         entry for jobs, runs in zip(ladders, climbed, strict=True) for entry in launch.entries(jobs[0], runs[0], asked)
     ]
@@ -84,14 +82,16 @@ def run(arguments: list[str]) -> None:
     print(f"\n{len(paths)} files in {time.perf_counter() - started:.0f} s: {paths[0].parent}/README.md")
 
 
-def ladder(jobs: Sequence[Job]) -> tuple[int, ...]:
-    """The ladder that all tasks of a sweep share."""
-    ladders = {job.experiment.task.ladder for job in jobs}
-    if len(ladders) > 1:
-        raise UserError("lengths is not given, and the tasks have different ladders: write lengths=[10,20,40]")
-    if not (lengths := ladders.pop()):
-        raise UserError(f"task {name_of(jobs[0].experiment.task)!r} has no length, so that it makes no ladder")
-    return lengths
+def ladder(job: Job) -> tuple[int, ...]:
+    """The ladder of a job's task."""
+    if lengths := job.experiment.task.ladder:
+        return lengths
+    raise UserError(f"task {name_of(job.experiment.task)!r} has no length, so that it makes no ladder")
+
+
+def length(job: Job) -> int:
+    """The length of a job's task."""
+    return job.experiment.config["task"]["length"]
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Hydra: from the arguments of a command line to its jobs, every one checked before the first one starts."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
@@ -43,7 +43,31 @@ def compose(name: str, arguments: Sequence[str]) -> list[Job]:
         UserError: one sentence for the first mistake.
     """
     with _hydra():
-        return _checked(_composed(name, parsed(arguments), arguments))
+        return _checked([config for config, _ in _composed(name, parsed(arguments), arguments)])
+
+
+def compose_at(
+    name: str, arguments: Sequence[str], setting: str, values: Callable[[Job], Sequence[int]] | Sequence[int]
+) -> list[list[Job]]:
+    """For every job that the arguments ask for, the same job at several values of one setting.
+
+    Args:
+        name: the top configuration, `configs/<name>.yaml`.
+        arguments: as people write them; `-m` sweeps.
+        setting: the path of the setting.
+        values: those of all jobs, or the function that says them for the job without the setting.
+
+    Raises:
+        UserError: one sentence for the first mistake.
+    """
+    with _hydra():
+        overrides = parsed(arguments)
+        jobs = []
+        for config, combination in _composed(name, overrides, arguments):
+            at = values(_job(config)) if callable(values) else values
+            jobs.append([_job(_put_together(name, [*combination, f"++{setting}={value}"])) for value in at])
+        _check_folders(job for same in jobs for job in same)
+        return jobs
 
 
 def run(name: str, action: Callable[[Job], Any], arguments: Sequence[str]) -> None:
@@ -62,7 +86,7 @@ def run(name: str, action: Callable[[Job], Any], arguments: Sequence[str]) -> No
         return
     with _hydra():
         overrides = parsed(arguments)
-        composed = _composed(name, overrides, arguments)
+        composed = [config for config, _ in _composed(name, overrides, arguments)]
         jobs = _checked(composed)
         if shown:
             print("---\n".join(_yaml(config, *shown) for config in composed), end="")
@@ -160,31 +184,37 @@ def _yaml(config: Any, shown: str, resolve: bool) -> str:
     return OmegaConf.to_yaml(OmegaConf.masked_copy(config, list(filter(SHOWN[shown], config))), resolve=resolve)
 
 
-def _composed(name: str, overrides: Sequence[Any], arguments: Sequence[str]) -> list[Any]:
-    """The configuration of every job: of all combinations of the values where `-m` is given."""
+def _composed(name: str, overrides: Sequence[Any], arguments: Sequence[str]) -> list[tuple[Any, list[str]]]:
+    """The configuration of every job, and its overrides: of all combinations of the values where `-m` is given."""
+    lines = list(combinations(overrides, bool({*SWEEP} & {*arguments})))
+    if not lines:
+        raise UserError(f"{' '.join(arguments)} asks for no run: a glob matches nothing")
+    return [(_put_together(name, line), line) for line in lines]
+
+
+def _put_together(name: str, overrides: list[str]) -> Any:
     import hydra
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
 
-    composed = []
-    for combination in combinations(overrides, bool({*SWEEP} & {*arguments})):
-        try:
-            composed.append(hydra.compose(name, combination, return_hydra_config=True))
-        except (HydraException, OmegaConfBaseException):
-            raise
-        except (TypeError, ValueError) as error:  # a field of what is a list, a number for a group
-            said = " ".join(combination).replace("++", "")
-            raise UserError(f"{said} cannot be put together: {_sentence(error)}") from None
-    if not composed:
-        raise UserError(f"{' '.join(arguments)} asks for no run: a glob matches nothing")
-    return composed
+    try:
+        return hydra.compose(name, overrides, return_hydra_config=True)
+    except (HydraException, OmegaConfBaseException):
+        raise
+    except (TypeError, ValueError) as error:  # a field of what is a list, a number for a group
+        said = " ".join(overrides).replace("++", "")
+        raise UserError(f"{said} cannot be put together: {_sentence(error)}") from None
 
 
 def _checked(composed: Sequence[Any]) -> list[Job]:
     jobs = [_job(config) for config in composed]
+    _check_folders(jobs)
+    return jobs
+
+
+def _check_folders(jobs: Iterable[Job]) -> None:
     for folder in {job.folder for job in jobs}:
         check_writable(folder)
-    return jobs
 
 
 def _job(config: Any) -> Job:

@@ -108,6 +108,7 @@ def test_the_memory_page_says_how_far_each_network_climbed(run):
     assert "| adding | rnn | 1,000 | under 10 | 10: 0 of 3 |" in page
     assert "(ladder_adding.png)" in page and files["ladder_adding.png"].startswith(b"\x89PNG")
     assert "adding,gru,10,1,200,loss,0.002" in files["ladder.csv"].decode()
+    assert "(horizons.png)" in page and files["horizons.png"].startswith(b"\x89PNG")
 
 
 def test_the_zoo_page_names_presets_and_says_how_soon_each_solves(run):

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gru_lab.errors import UserError
 from gru_lab.reports.document import Block, Code, Document, Figure, Table, Text
 from gru_lab.reports.escape import plain
+from gru_lab.reports.horizons import horizons
 from gru_lab.reports.ladder import Rungs, climbs, horizon, ladder
 from gru_lab.reports.pages.gradients import asked, numbers
 from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
@@ -34,6 +35,8 @@ class Memory(Page):
                 parameters = f"{next(iter(rungs.values())).shared.parameters:,}"
                 rows.append([task, network, parameters, _reach(rungs, last), counts])
         blocks.append(Table(["task", "network", "parameters", "memory horizon", "rungs"], rows, "llrll"))
+        taken.append("horizons")
+        blocks.append(Figure("horizons", horizons(ladders, colours), "The longest length that each network solves"))
         for task, columns in ladders.items():
             if files := ladder(task, columns, colours):
                 taken.append(unused(f"ladder_{file_name(task)}", taken))
