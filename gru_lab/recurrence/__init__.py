@@ -2,20 +2,24 @@
 
 >>> from gru_lab import recurrence
 >>> recurrence.names()
-('reference', 'sequential')
+('associative', 'parallel', 'reference', 'sequential')
 >>> recurrence.create("sequential", remat_every=50)
 Sequential(unroll=1, store='auto', remat_every=50, memory=None, layout='auto')
 """
 
+from gru_lab.recurrence.associative import Associative
 from gru_lab.recurrence.method import Masks, Method, PerSequence, create, get, name_of, names, register
+from gru_lab.recurrence.parallel import Parallel
 from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.sequential import Sequential
 from gru_lab.recurrence.stack import unroll_stack
 from gru_lab.recurrence.unroll import unroll
 
 __all__ = [
+    "Associative",
     "Masks",
     "Method",
+    "Parallel",
     "PerSequence",
     "Reference",
     "Sequential",
