@@ -27,7 +27,7 @@ class Solution(NamedTuple):
     Attributes:
         states: the states after every step, leaves (time, batch, ...).
         iterations: those of Newton's method per sequence, (batch,), the sum over its chunks.
-        residual: the largest |f(s) - s| per sequence, relative to the largest value of its part of the state, (batch,).
+        residual: the largest |f(s) - s| per sequence, relative to the part of the state, see `relative`.
         converged: per sequence, (batch,), false where a chunk or more were finished step by step.
         finite: per sequence, (batch,), false where an input is NaN or infinite, so that nothing can converge.
     """
@@ -55,8 +55,8 @@ class Parallel(Method):
     Attributes:
         jacobian: `auto`; or `full` or `diagonal`, the diagonal of the full one (quasi-Newton: more and cheaper
             iterations, checked by one full iteration at the end).
-        tolerance: of d and of the residual, relative to the largest value of each part of the state; where None, 8
-            units of rounding in float32 and 1e-11 in float64.
+        tolerance: of d and of the residual, relative to the largest value of each part of the state until then; where
+            None, 8 units of rounding in float32 and 1e-11 in float64.
         max_iterations: per chunk, after which a sequence is finished step by step.
         damping: J is multiplied by 1 - damping: smaller steps through unstable regions.
         chunk: the number of steps that are solved at once, one chunk after the other; all where None.
@@ -281,13 +281,17 @@ def _wide(of_sequences: Array) -> Array:
 
 
 def relative(step: VectorStep, d: Array, s: Array) -> Array:
-    """The largest |d| per sequence, (batch,), relative to the largest |s| of the same part of the state."""
+    """The largest |d| per sequence, (batch,), relative to the largest |s| of the same part of the state until then.
+
+    Until then, and not of all time: where a state explodes, an error of its beginning would otherwise count nothing.
+    """
     leaves, tree = jax.tree.flatten(step.example)
     numbers = [jnp.full(leaf.shape, n, leaf.dtype) for n, leaf in enumerate(leaves, 1)]
     numbers = [n + 1j * n if jnp.iscomplexobj(n) else n for n in numbers]
     part = step.pack(jax.tree.unflatten(tree, numbers))
     worst = jnp.zeros(d.shape[1], d.dtype)
     for n in range(1, len(leaves) + 1):
-        size, error = (jnp.where(part == n, jnp.abs(a), 0).max((0, 2, 3)) for a in (s, d))
-        worst = jnp.maximum(worst, jnp.where(error == 0, 0, error / size))
+        size_TB, error_TB = (jnp.where(part == n, jnp.abs(a), 0).max((2, 3)) for a in (s, d))
+        size_TB = lax.associative_scan(jnp.maximum, size_TB)
+        worst = jnp.maximum(worst, jnp.where(error_TB == 0, 0, error_TB / size_TB).max(0))
     return worst
