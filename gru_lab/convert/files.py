@@ -18,9 +18,11 @@ from typing import Any
 
 import numpy as np
 
+from gru_lab.archives import check_zip
 from gru_lab.schema import UserError, listed
 
 Arrays = dict[str, np.ndarray]
+MOST = 2**32  # bytes of weights in a file, unpacked
 
 
 def read(path: str | Path) -> Arrays:
@@ -34,6 +36,7 @@ def read(path: str | Path) -> Arrays:
     if not path.is_file():
         raise UserError(f"{path} is {'a folder' if path.is_dir() else 'not a file'}: name a file of weights")
     try:
+        check_zip(path, MOST)
         arrays = reader(path)
     except UserError:
         raise
@@ -152,6 +155,8 @@ def _read_h5(path: Any) -> Arrays:
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
+            if (size := item.nbytes + sum(array.nbytes for array in arrays.values())) > MOST:
+                raise UserError(f"{name} unpacks to {size:,} bytes, and at most {MOST:,} are read")
             arrays[name] = item[...]
 
     with h5py.File(path, "r") as file:

@@ -6,7 +6,6 @@ held against the size and SHA-256 of the published one. A `SHA256SUMS` beside th
 the place of the published digests for the files that it lists: so says whoever brings a variant of a set.
 """
 
-import gzip
 import hashlib
 import os
 import zlib
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from gru_lab.archives import MOST, gunzip
 from gru_lab.errors import UserError, listed, nearest
 
 FOLDER = "GRU_LAB_DATA"
@@ -110,7 +110,8 @@ def content(path: Path, file: File) -> bytes:
     sums, packed = _sums(path.parent / SUMS), data
     if file.packed:
         try:
-            data = gzip.decompress(data)
+            most = MOST if file.size is None or path.name in sums else 2 * file.size
+            data = gunzip(data, str(path), most)
         except (OSError, EOFError, zlib.error) as error:
             raise UserError(f"{path} ({len(data):,} bytes) is damaged or cut short: {error}; bring it again") from None
     if path.name in sums:
@@ -135,7 +136,7 @@ def _sums(path: Path) -> dict[str, str]:
     """The digests that a `SHA256SUMS` lists, by name; empty without one."""
     if not path.is_file():
         return {}
-    pairs = [line.split(maxsplit=1) for line in path.read_text().splitlines() if line.strip()]
+    pairs = [line.split(maxsplit=1) for line in path.read_text("utf-8").splitlines() if line.strip()]
     if any(len(pair) != 2 or len(pair[0]) != 64 for pair in pairs):
         raise UserError(f"{path} is not a list of SHA-256 digests and names, as sha256sum writes it")
     return {name.lstrip("*"): digest.lower() for digest, name in pairs}

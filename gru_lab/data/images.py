@@ -1,15 +1,16 @@
 """Images with labels: MNIST, Fashion-MNIST and CIFAR-10, from their published files."""
 
-import io
-import tarfile
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from gru_lab.archives import tar_files
 from gru_lab.data.files import File
 from gru_lab.data.sets import Contents, DataSet, Example
 from gru_lab.errors import UserError
+
+ROW = 1 + 3 * 32 * 32  # bytes of an image of CIFAR: its class, and colour by colour 32 rows of 32
 
 
 def _idx(data: bytes, name: str) -> np.ndarray:
@@ -45,20 +46,15 @@ def _encoded(images: np.ndarray, labels: np.ndarray) -> Iterator[tuple[int, Exam
 
 
 def _read_cifar(contents: Contents) -> dict[str, Iterator[tuple[Any, Example]]]:
-    (data,) = contents.values()
+    ((name, data),) = contents.items()
     parts: dict[str, list[np.ndarray]] = {"train": [], "test": []}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            for member in sorted(archive.getmembers(), key=lambda each: each.name):
-                file = archive.extractfile(member) if member.name.endswith(".bin") else None
-                if file is not None:
-                    rows = np.frombuffer(file.read(), np.uint8).reshape(-1, 1 + 3 * 32 * 32)
-                    parts["test" if "test" in member.name else "train"].append(rows)
-    except (tarfile.TarError, EOFError, ValueError, OSError) as error:
-        raise UserError(f"cifar-10-binary.tar.gz is damaged: {error}") from None
+    for path, file in sorted(tar_files(data, name, lambda path: path.endswith(".bin"))):
+        if len(file) % ROW:
+            raise UserError(f"{name} is damaged: {path} has {len(file):,} bytes, which are not rows of {ROW:,}")
+        parts["test" if "test" in path else "train"].append(np.frombuffer(file, np.uint8).reshape(-1, ROW))
     missing = [split for split, rows in parts.items() if not rows]
     if missing:
-        raise UserError(f"cifar-10-binary.tar.gz lacks the files of the split {missing[0]}")
+        raise UserError(f"{name} lacks the files of the split {missing[0]}")
 
     def examples(rows: list[np.ndarray]) -> Iterator[tuple[Any, Example]]:
         whole = np.concatenate(rows)

@@ -2,14 +2,13 @@
 
 import io
 import re
-import tarfile
 import warnings
-import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from gru_lab.archives import tar_files
 from gru_lab.data.files import File
 from gru_lab.data.sets import Contents, DataSet, Example
 from gru_lab.errors import UserError
@@ -47,16 +46,7 @@ def read_wave(data: bytes, name: str, rate: int = RATE) -> np.ndarray:
 
 def _packed(contents: Contents, name: str, wanted: Callable[[str], Any]) -> Iterator[tuple[str, bytes]]:
     """Path and content of the wanted files of an archive."""
-    data = contents[name]
-    try:
-        with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-            for member in archive:
-                path = member.name.removeprefix("./")
-                file = archive.extractfile(member) if wanted(path) else None
-                if file is not None:
-                    yield path, file.read()
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
-        raise UserError(f"{name} ({len(data):,} bytes) is damaged or cut short: {error}") from None
+    return tar_files(contents[name], name, wanted)
 
 
 def _read_digits(contents: Contents) -> dict[str, Iterator[tuple[Any, Example]]]:

@@ -21,6 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gru_lab.archives import gunzip
 from gru_lab.errors import UserError
 from gru_lab.runs.claim import claim
 from gru_lab.runs.files import write_atomically
@@ -30,7 +31,8 @@ from gru_lab.runs.store import MemberFolder, RunFolder
 Row = dict[str, str]
 
 RUNS, MEMBERS, LOGS = "runs.csv", "members.csv", "logs.csv.gz"
-OWN = ("member", "status", "updates", "solved_at", "diverged_at", "best_at", "stopped", "metrics", "timing", "checksum")
+OWN = ("member", "status", "updates", "solved_at", "diverged_at", "best_at", "stopped", "skipped", "metrics", "timing",
+       "checksum")  # fmt: skip
 IN_CARD = ("config", "sources", "data", "revisions", "numerics")
 SLASH = "/"  # between the names of a path in a tree: those of hyper-parameters hold dots
 
@@ -117,14 +119,14 @@ def _rows(record: Record) -> tuple[Row, Row, list[Row]]:
     assert record.folder is not None
     folder = MemberFolder(record.folder)
     run = RunFolder(folder.path.parent.parent)
-    content = json.loads((folder.path / "record.json").read_text())
+    content = json.loads((folder.path / "record.json").read_text("utf-8"))
     single = {name: content.pop(name) for name in OWN if name in content}
     card = run.config
     for name in IN_CARD:
         if content.pop(name) != card.get(name):
             raise UserError(f"{folder.path} does not belong to its run: {name} differs from config.yaml")
     del content["layout"]["files"]  # the marks of the logs follow from their lines
-    texts = {name: log.path.read_text() for name, log in folder.logs().items()}
+    texts = {name: log.path.read_text("utf-8") for name, log in folder.logs().items()}
     lines = [{"log": name, "line": line} for name, text in texts.items() for line in text.splitlines()]
     shared = {name: _cell(value) for name, value in content.items()}
     return {"folder": run.path.name, "card": json.dumps(card)} | shared, _flat(single), lines
@@ -154,7 +156,7 @@ def _import(folder: MemberFolder, content: dict[str, Any], lines: Sequence[Row],
     if checksum(content) != known:
         raise UserError(f"{archive} was changed: {folder.path.name} is not as it was exported, its checksum differs")
     if (record := folder.record) is not None:
-        if _result(json.loads((folder.path / "record.json").read_text())) != _result(content):
+        if _result(json.loads((folder.path / "record.json").read_text("utf-8"))) != _result(content):
             raise UserError(f"{record.folder} holds another result than {archive}: nothing of it was changed")
         return False
     folder.move_aside()  # what did not finish
@@ -223,7 +225,7 @@ def _read(path: Path) -> list[Row]:
     """The rows of a CSV file, which may be compressed."""
     try:
         data = path.read_bytes()
-        text = (gzip.decompress(data) if path.suffix == ".gz" else data).decode()
+        text = (gunzip(data, str(path)) if path.suffix == ".gz" else data).decode()
         rows = list(csv.DictReader(io.StringIO(text, newline=""), strict=True))
     except FileNotFoundError:
         raise UserError(f"{path.parent} is not an archive of members: it lacks {path.name}") from None
