@@ -10,6 +10,7 @@ from gru_lab.errors import UserError, listed, nearest
 SWEEP = ("-m", "--multirun")
 OURS = (*SWEEP, "--cfg", "-c", "--resolve", "-h", "--help")
 HYDRAS = ("--hydra-help", "--version", "--info", "-i", "--shell-completion", "-sc")  # they read the process's arguments
+LONGEST = 200  # letters of an argument that are shown
 UNREADABLE = "{!r} cannot be read: write name=value, with quotes around odd characters"
 
 
@@ -78,8 +79,9 @@ def _read(argument: str, loader: Any) -> Any:
 
     try:
         return OverridesParser.create(loader).parse_overrides([argument])[0]
-    except HydraException:
-        raise UserError(UNREADABLE.format(argument)) from None
+    except (HydraException, ValueError, RecursionError):  # a number of thousands of digits, brackets in brackets
+        shown = argument if len(argument) <= LONGEST else f"{argument[:LONGEST]}..."
+        raise UserError(UNREADABLE.format(shown)) from None
 
 
 def combinations(overrides: Sequence[Any], sweep: bool) -> Iterator[list[str]]:

@@ -97,8 +97,8 @@ def program(run: Callable[[list[str]], None], doc: str, argv: Sequence[str] | No
 
 def guarded(command: Callable[[], None]) -> int:
     """Run a command; a mistake of the user's becomes one sentence and status 2, a signal its usual status."""
-    sys.path.append(os.getcwd())  # so that cell=my_module:MyCell finds a file of the folder one works in
     try:
+        sys.path.append(_working_folder())  # so that cell=my_module:MyCell finds a file of the folder one works in
         command()
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -109,6 +109,13 @@ def guarded(command: Callable[[], None]) -> int:
         print(f"{how}: the same command goes on from here", file=sys.stderr)
         return status
     return 0
+
+
+def _working_folder() -> str:
+    try:
+        return os.getcwd()
+    except OSError:
+        raise UserError("the working folder is not there any more: change to one that is") from None
 
 
 def train(job: Job) -> "Run":
@@ -126,6 +133,8 @@ def train(job: Job) -> "Run":
         first = group.shared
         values = group.values("test" if first.member.role == "report" else "validation")
         reached = f"{first.metric} {sum(values) / len(values):.4g}" if values else "diverged"
+        if skipped := sum(record.skipped or 0 for record in group.members):
+            reached += f", {skipped:,} updates skipped"
         axes = ", ".join(
             f"{path} {group.hyper[path]:g}{', an end of its axis' if path in result.selection.edge else ''}"
             for path in (*job.experiment.population.axes, *result.selection.hyper)

@@ -79,6 +79,7 @@ def run(name: str, action: Callable[[Job], Any], arguments: Sequence[str]) -> No
         UserError: one sentence for the first mistake, or for the jobs that failed.
     """
     from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
 
     arguments, shown = _split(arguments)
     if {*HYDRAS} & {*arguments}:
@@ -96,7 +97,14 @@ def run(name: str, action: Callable[[Job], Any], arguments: Sequence[str]) -> No
         if hydras:
             hydra: Any = GlobalHydra.instance().hydra
             start = hydra.multirun if {*SWEEP} & {*arguments} else hydra.run
-            start(name, _task(action), [override.input_line for override in overrides])
+            try:
+                start(name, _task(action), [override.input_line for override in overrides])
+            except OSError as error:
+                for place in ("hydra.run.dir", "hydra.sweep.dir"):
+                    folder = str(OmegaConf.select(composed[0], place))
+                    if error.filename and folder.startswith(str(error.filename)):
+                        raise UserError(f"{place} is {folder!r}: it cannot be written: {error.strerror}") from None
+                raise
             return
     launch(numbered(jobs), action)
 

@@ -21,6 +21,7 @@ from gru_lab.tasks import Task
 from gru_lab.training import Experiment, Population, Training, callbacks
 from gru_lab.training.callbacks import Callback
 from gru_lab.training.experiment import FAMILIES, of_task
+from gru_lab.training.memory import check_fits
 from gru_lab.training.run import watchers
 
 
@@ -47,6 +48,7 @@ SETTINGS = {"training": Training, "population": Population, "paths": Paths}
 OTHERS = ("callbacks", "sweep", "force", "network")
 PRESETS = ("experiment", "debug")
 AUTO = "auto"
+LONGEST = 255  # bytes of the name of a folder
 
 
 @dataclass(frozen=True)
@@ -146,12 +148,15 @@ def build_job(tree: Mapping[str, Any], choices: Mapping[str, str] | None = None)
     sweep = tree.get("sweep", "default")
     if not isinstance(sweep, str) or not sweep or Path(sweep).name != sweep or sweep.startswith("."):
         raise UserError(f"sweep is {sweep!r}: it must be the name of one folder")
+    if (size := len(sweep.encode("utf-8", "surrogatepass"))) > LONGEST:
+        raise UserError(f"sweep is {sweep[:20]!r}..., of {size} bytes: the name of a folder has {LONGEST} at most")
     force = tree.get("force", False)
     if not isinstance(force, bool):
         raise UserError(f"force is {force!r}: it must be true or false")
     watching = _callbacks(tree.get("callbacks") or {})
     paths = parts.pop("paths")
     experiment = Experiment(**parts)
+    check_fits(experiment)
     for each in watchers(watching):
         each.check_experiment(experiment)
     return Job(experiment, sweep, paths, watching, force, choices or {})

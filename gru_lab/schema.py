@@ -8,6 +8,7 @@ import copy
 import dataclasses
 import functools
 import importlib
+import inspect
 import math
 import numbers
 import pkgutil
@@ -54,7 +55,10 @@ CONTINUOUS = Continuous()
 
 NO_NUMBERS = types.MappingProxyType({"numbers": False})  # metadata of a field that changes no result but for rounding
 
+LATER = types.MappingProxyType({"later": True})  # of a field that came later: at its default an identity is as before
+
 Size = Annotated[int, Range(1, LARGEST)]
+Depth = Annotated[int, Range(1, 1000)]  # of layers, each of which is compiled
 Count = Annotated[int, Range(0, LARGEST)]
 Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
@@ -72,6 +76,9 @@ class Schema:
 
     A field with the metadata `NO_NUMBERS` takes no part in the identity of results, as one with `compare=False`; yet
     instances that differ in it are not equal, so that programs compiled for one are not taken for the other.
+
+    A field with the metadata `LATER` takes part where it is not at its default: results from before it keep their
+    identity.
 
     `revision` is part of the identity of every result that a class takes part in: it must be raised when a change of
     the class changes its numbers.
@@ -292,7 +299,28 @@ class Registry(Generic[S]):
             raise UserError(f"{self.kind} {name!r} is not a class derived from {self.base.__name__}")
         if "__dataclass_fields__" not in vars(cls):
             raise UserError(f"{self.kind} {name!r} is not a dataclass: write @dataclass(frozen=True) above the class")
+        if missing := self._unwritten(cls):
+            raise UserError(f"{self.kind} {name!r} is abstract: it lacks {listed(missing, 'and')}")
         return cls
+
+    def _unwritten(self, cls: type[S]) -> list[str]:
+        """What a class lacks: what its base leaves open, and every class of ours writes."""
+
+        def written(each: type, name: str, opened: Any) -> bool:
+            return inspect.getattr_static(each, name) is not opened
+
+        ours = [self.get(name) for name in self.names()]
+        return [
+            name
+            for name, opened in vars(self.base).items()
+            if _is_open(opened) and not written(cls, name, opened) and all(written(each, name, opened) for each in ours)
+        ]
+
+
+def _is_open(member: Any) -> bool:
+    """True for a method or property that raises `NotImplementedError`."""
+    function = inspect.unwrap(getattr(member, "fget", None) or member)
+    return "NotImplementedError" in getattr(getattr(function, "__code__", None), "co_names", ())
 
 
 def build(cls: type[S], fields: Mapping[str, Any], path: str = "") -> S:

@@ -40,6 +40,16 @@ def memory_at_hand(device: Any = None) -> int:
     return int(min(os.sysconf(free) * os.sysconf("SC_PAGE_SIZE"), _left_to_container()))
 
 
+def memory_in_all() -> int:
+    """The bytes of memory that this process may have at most: those of the machine, or of its control group."""
+    try:
+        limit = (GROUP / "memory.max").read_text("utf-8").strip()
+    except OSError:
+        limit = "max"
+    whole = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return whole if limit == "max" else min(whole, int(limit))
+
+
 def cores() -> int:
     """The processor cores that this process may use."""
     return (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1

@@ -16,7 +16,7 @@ from gru_lab.models.layers import Bidirectional, Recurrent
 from gru_lab.models.model import Model, Network, Spec, register
 from gru_lab.recurrence import Method, Sequential, unroll, unroll_stack
 from gru_lab.recurrence.stack import dropped
-from gru_lab.schema import CONTINUOUS, Count, Positive, Range, Size, continuous
+from gru_lab.schema import CONTINUOUS, Count, Depth, Positive, Range, continuous
 from gru_lab.typing import Array, Float, Int, Key
 
 Share = Annotated[float, Range(0, 0.99), CONTINUOUS]
@@ -53,7 +53,7 @@ class RecurrentModel(Model):
     `dropout` then acts on what a layer and an MLP add.
     """
 
-    layers: Size = 1
+    layers: Depth = 1
     bidirectional: bool = False
     dropout: Share = 0.0
     input_dropout: ShareOrNone = None

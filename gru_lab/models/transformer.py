@@ -14,7 +14,7 @@ from gru_lab.models.blocks import MLP, norm_of
 from gru_lab.models.feedforward import Feedforward, joined
 from gru_lab.models.model import Auto, Model, Spec, register
 from gru_lab.recurrence.stack import dropped
-from gru_lab.schema import CONTINUOUS, Range, Size, continuous
+from gru_lab.schema import CONTINUOUS, Depth, Range, Size, continuous
 from gru_lab.typing import Array, Float, Key
 
 BASE = 10_000.0  # of the wavelengths of rotary positions, as RoFormer and LLaMA have it
@@ -53,7 +53,7 @@ class TransformerModel(Model):
 
     width: Auto[Size] = "auto"
     units: Auto[Size] = "auto"
-    layers: Size = 2
+    layers: Depth = 2
     heads: Size = 4
     positions: Literal["rotary", "none"] = "rotary"
     norm: Literal["rms", "layer"] = "rms"

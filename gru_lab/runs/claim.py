@@ -130,7 +130,7 @@ def _create(path: Path, content: str) -> bool:
 def _owner(path: Path) -> dict[str, Any] | None:
     """The holder; None if there is no claim, nothing in it if it cannot be read."""
     try:
-        owner = json.loads(path.read_text())
+        owner = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return None
     except (OSError, ValueError):
@@ -143,7 +143,7 @@ def _machine() -> str:
     """The host, its present start and, in a container, the container: where the number of a process means the same."""
     parts = [socket.gethostname()]
     with contextlib.suppress(OSError):
-        parts += [Path("/proc/sys/kernel/random/boot_id").read_text().strip(), os.readlink("/proc/self/ns/pid")]
+        parts += [Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip(), os.readlink("/proc/self/ns/pid")]
     return " ".join(parts)
 
 
@@ -157,7 +157,7 @@ def _gone(owner: dict[str, Any]) -> bool:
         return False
     try:
         os.kill(owner["process"], 0)
-        return Path(f"/proc/{owner['process']}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+        return Path(f"/proc/{owner['process']}/stat").read_text("utf-8").rpartition(")")[2].split()[0] == "Z"
     except ProcessLookupError:
         return True
     except (OSError, IndexError):

@@ -1,10 +1,11 @@
 """Files that are whole or not there."""
 
+import contextlib
 import errno
 import os
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gru_lab.errors import UserError
@@ -12,18 +13,48 @@ from gru_lab.errors import UserError
 UNFINISHED = re.compile(r"\.(?!config\.yaml|claim\.lock).+\.[a-z0-9_]{8}")  # as `write_atomically` names them
 
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+OF_DISKS = {  # and what to do about it
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "raise the limit on open files of the system",
+    errno.EROFS: "make the file system writable",
+} | dict.fromkeys(
+    (errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO, errno.ETIMEDOUT, errno.ENOTCONN), "look at the disk"
+)
+GOES_ON = "nothing is lost, and the same command goes on from here"
+
+
 class DiskFull(UserError):
     """There is no room left for what is to be kept; whatever was written before is whole."""
 
 
-def disk_full(error: BaseException, path: Path) -> DiskFull | None:
-    """The sentence for an error that says that a disk, or a user's share of it, is full; None for any other error."""
-    cause: BaseException | None = error
-    while cause is not None and not (isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)):
-        cause = cause.__cause__
-    if cause is None:
-        return None
-    return DiskFull(f"the disk of {path} is full: make room; nothing is lost, and the same command goes on from here")
+class DiskFault(UserError):
+    """A file cannot be read or written, for a reason that lies in the disk or in a limit of the system's."""
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn an error that says that a disk is full, or that it failed, into a sentence about a folder on it.
+
+    Raises:
+        DiskFull: if a disk, or a user's share of it, is full.
+        DiskFault: for other faults of disks.
+    """
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not (isinstance(cause, OSError) and cause.errno in (*FULL, *OF_DISKS)):
+            cause = cause.__cause__
+        if not isinstance(cause, OSError) or isinstance(error, (DiskFull, DiskFault)):
+            raise
+        if cause.errno in FULL:
+            raise DiskFull(f"the disk of {path} is full: make room; {GOES_ON}") from error
+        if isinstance(error, UserError):
+            raise
+        advice = OF_DISKS[cause.errno or 0]
+        raise DiskFault(f"a file in {path} cannot be read or written: {cause.strerror}; {advice}; {GOES_ON}") from error
 
 
 def clear(folder: Path) -> None:
@@ -52,7 +83,7 @@ def write_all(folder: Path, files: Mapping[str, bytes]) -> None:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write a file by writing another beside it and renaming it: a killed program leaves no half of it."""
-    data = content.encode() if isinstance(content, str) else content
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:

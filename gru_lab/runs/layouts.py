@@ -48,6 +48,6 @@ def keep(entry: Sequence[Any]) -> Path:
 def _entries(file: Path) -> tuple[Any, ...]:
     """The entries of a file; none where it is missing or cannot be read: they are measured anew."""
     try:
-        return tuple((name, tuple(map(tuple, fields))) for name, fields in json.loads(file.read_text()))
+        return tuple((name, tuple(map(tuple, fields))) for name, fields in json.loads(file.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return ()

@@ -62,7 +62,7 @@ def read_lines(path: Path) -> list[Line]:
     """
     lines: list[Line] = []
     try:
-        texts = path.read_text().splitlines(keepends=True)
+        texts = path.read_text("utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}") from None
     for number, text in enumerate(texts, start=1):

@@ -70,6 +70,7 @@ class Record(Schema):
         metric, better, floor, threshold: what a table shows of the task, its direction, the value of the best guess
             without memory and the value that counts as solved, None where there is none.
         parameters: of the whole network, split in `parameters_by_part`.
+        skipped: the updates that were passed over because a number was not finite; None where a member stops then.
         flops: floating-point operations of one update, see `gru_lab.training.flops`; None where its batches differ in
             length, and in a record that does not say.
         config: the whole configuration but for the population; `sources`, `data`, `revisions` and `numerics` are the
@@ -103,6 +104,7 @@ class Record(Schema):
     config: dict[str, Any]
     stopped: Stopped | None = None
     flops: int | None = None
+    skipped: int | None = None
     cell: str | None = None
     hidden: int | None = None
     sources: dict[str, str] = field(default_factory=dict)
@@ -139,7 +141,7 @@ class Record(Schema):
     def load(cls, path: Path) -> "Record":
         """Read a record; `UserError` if the file is missing, changed, truncated or of another schema."""
         try:
-            content = json.loads(path.read_text())
+            content = json.loads(path.read_text("utf-8"))
         except FileNotFoundError:
             raise UserError(f"{path.parent} holds no record.json: the member did not finish") from None
         except (OSError, ValueError, RecursionError) as error:

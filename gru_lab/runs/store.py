@@ -60,7 +60,7 @@ class RunFolder:
         """The content of `config.yaml`."""
         file = self.path / "config.yaml"
         try:
-            content = yaml.safe_load(file.read_text())
+            content = yaml.safe_load(file.read_text("utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.path} holds no config.yaml: give the folder of a run") from None
         except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
@@ -83,7 +83,7 @@ class RunFolder:
     def failure(self) -> str | None:
         """The error that ended the last attempt, in one line; None if there was none."""
         try:
-            return (self.path / "failure.txt").read_text().strip().partition("\n")[0]
+            return (self.path / "failure.txt").read_text("utf-8").strip().partition("\n")[0]
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:

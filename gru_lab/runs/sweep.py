@@ -174,7 +174,7 @@ def _estimated(folder: Path, state: State, planned: Planned | None, each: float 
 
 def _progress(run: Path) -> dict[str, Any]:
     try:
-        content = json.loads((run / "progress.json").read_text())
+        content = json.loads((run / "progress.json").read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
@@ -182,7 +182,7 @@ def _progress(run: Path) -> dict[str, Any]:
 
 def _read(path: Path) -> Plan | None:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text("utf-8"))
         runs = {
             str(name): Planned(
                 str(each["title"]),

@@ -20,6 +20,7 @@ from gru_lab.errors import UserError, listed, nearest
 
 LAWS = ("uniform", "loguniform")
 FIELDS = (*LAWS, "n", "seed")
+MOST = 1_000_000  # points that are drawn
 
 Axes = Mapping[str, tuple[float, ...]]
 
@@ -91,6 +92,8 @@ def _drawn(where: str, path: str, law: Mapping[str, Any]) -> Drawn:
     count, seed = law.get("n"), law.get("seed", 0)
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
         raise UserError(f"{where}.n is {count!r}: it must be a whole number of at least 1")
+    if count > MOST:
+        raise UserError(f"{where}.n is {count}: it must be at most {MOST}")
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         raise UserError(f"{where}.seed is {seed!r}: it must be a whole number of at least 0")
     draws = np.random.default_rng([seed, zlib.crc32(path.encode())])

@@ -20,7 +20,7 @@ from gru_lab.models import Model, Spec, count_parameters, sized
 from gru_lab.recurrence import Method
 from gru_lab.runs import identity
 from gru_lab.runs.record import LAST_SEED, Member, Role, Seed
-from gru_lab.schema import CONTINUOUS, Fraction, NonNegative, Schema, Size, bound, build, continuous
+from gru_lab.schema import CONTINUOUS, LATER, Fraction, NonNegative, Schema, Size, bound, build, continuous
 from gru_lab.tasks import Task
 from gru_lab.training import optimizers, protocols, remedies
 from gru_lab.training.axes import Axes, Drawn, axes_of, settings
@@ -65,6 +65,11 @@ class Training(Schema):
     states, readout, loss and optimiser stay as they are (Micikevicius et al. 2018). Noise, truncation and precision
     are of training alone: evaluation knows none of them.
 
+    `divergence` says what becomes of a member whose loss, gradient or updated parameters are not finite, as is found
+    inside of the compiled loop: `stop` ends it with its last healthy parameters, and its record says `diverged`; `skip`
+    passes over such an update, goes on with the next batch, and counts it in the record; `raise` ends the run with an
+    error.
+
     `chunk` is how many sequences are evaluated at once; null chooses by the memory at hand. `parts` is how many parts
     a batch is cut into, each on a device of its own; null chooses by devices, members and the size of a batch, and cuts
     none whose network draws (with dropout each part would draw for itself). Neither changes a result beyond rounding;
@@ -85,6 +90,7 @@ class Training(Schema):
     weight_noise: Annotated[NonNegative | None, CONTINUOUS] = None
     average: Annotated[Fraction | None, CONTINUOUS] = None
     precision: Literal["full", "bfloat16"] = "full"
+    divergence: Literal["stop", "skip", "raise"] = field(default="stop", metadata=LATER)
     chunk: Size | None = field(default=None, compare=False)
     parts: Size | None = field(default=None, compare=False)
 
@@ -317,7 +323,10 @@ def described(group: str, part: Schema) -> dict[str, Any]:
     fields = [
         each
         for each in dataclasses.fields(part)  # pyright: ignore[reportArgumentType]
-        if each.compare and each.metadata.get("numbers", True) and each.name not in left_out
+        if each.compare
+        and each.metadata.get("numbers", True)
+        and each.name not in left_out
+        and not (each.metadata.get("later") and getattr(part, each.name) == each.default)
     ]
     return name | {each.name: _plain(group, getattr(part, each.name)) for each in fields}
 

@@ -19,17 +19,22 @@ from gru_lab.models import Network
 from gru_lab.runs import Group, Member, MemberFolder, Record, RunFolder, grouped
 from gru_lab.runs.arrays import load_arrays
 from gru_lab.runs.claim import Busy, Claim, claim
-from gru_lab.runs.files import clear, disk_full, read_all, write_all, write_atomically
+from gru_lab.runs.files import DiskFull, clear, disk_errors, read_all, write_all, write_atomically
 from gru_lab.runs.record import checksum
 from gru_lab.training import callbacks as family
 from gru_lab.training.callbacks import Callback, Listener
 from gru_lab.training.experiment import Experiment
 from gru_lab.training.layout import Layout, layout_for, most_members
+from gru_lab.training.memory import check_fits
 from gru_lab.training.protocols import Round, Selection, Trial
-from gru_lab.training.train import make_program
+from gru_lab.training.train import NEVER, make_program
 from gru_lab.training.work import Work
 
 TOLD = 0.01  # the share of held-out sequences in training from which a person is told
+
+
+class Diverged(UserError):
+    """A member has diverged, and `training.divergence=raise` makes that an error."""
 
 
 @dataclass(frozen=True)
@@ -87,16 +92,19 @@ def run(
         say: is told, in a sentence, what a person should know.
 
     Raises:
+        Diverged: if a member diverges and `training.divergence` is `raise`.
         Busy: if another process is at work on the run and is not waited for, or took it over from this one.
         DiskFull: if there is no room for the results.
-        UserError: if the folder cannot be written or holds a run of another identity, or where a callback cannot watch
-            this experiment.
+        DiskFault: if a disk fails, or a limit on files is reached.
+        UserError: if the experiment cannot fit in memory, the folder cannot be written or holds a run of another
+            identity, or where a callback cannot watch this experiment.
     """
     watching = watchers(callbacks)
     for each in watching:
         each.check_experiment(experiment)
-    with ExitStack() as closing:
-        name, path = Path(sweep).name, Path(sweep) / experiment.name
+    check_fits(experiment)
+    name, path = Path(sweep).name, Path(sweep) / experiment.name
+    with disk_errors(path), ExitStack() as closing:
 
         def begin() -> tuple[RunFolder, Claim]:
             folder = RunFolder.open(path, experiment.card)
@@ -117,16 +125,18 @@ def run(
             ((folder, held),) = begun
         training = _Training(experiment, name, folder, watching, held, force, say)
         try:
-            selection = training.select()
-            records = training.train(experiment.members(selection.hyper), selection)
+            with disk_errors(folder.path):
+                selection = training.select()
+                records = training.train(experiment.members(selection.hyper), selection)
         except Busy:
             raise
         except Exception as error:
             if following() and not isinstance(error, Ended):
                 raise Ended(f"this host cannot go on without the others: {in_one_line(error)}") from error
-            if full := disk_full(error, folder.path):
-                raise full from error
-            folder.note_failure(error)
+            if isinstance(error, DiskFull):
+                raise
+            with suppress(OSError):
+                folder.note_failure(error)
             raise
         folder.note_failure(None)
     return Run(folder.path, records, tuple(training.trained), selection)
@@ -326,7 +336,7 @@ def _layout_of(folder: MemberFolder) -> Layout | None:
     if not file.exists():
         return None
     try:
-        content = json.loads(file.read_text())
+        content = json.loads(file.read_text("utf-8"))
         if content.pop("checksum") != checksum(content):
             raise ValueError("its checksum differs")
         return Layout(**content)
@@ -361,11 +371,24 @@ class _Running:
 
     def advance(self) -> None:
         """Train the members up to where they stop, as long as the claim on them holds."""
+        self.check_healthy()
         while not self.work.over.all():
             self.step()
             self.held.check()
             for listener in self.listeners:
                 listener.evaluated()
+            self.check_healthy()
+
+    def check_healthy(self) -> None:
+        """Raise `Diverged` for a member that has diverged where that is an error."""
+        work = self.work
+        if work.experiment.training.divergence == "raise":
+            for member, at in zip(work.members, work.state.diverged_at.tolist(), strict=True):
+                if at != NEVER:
+                    raise Diverged(
+                        f"{work.title}: member {member.name} diverged in update {at}, and training.divergence is "
+                        "'raise': try a smaller optimizer.learning_rate, or optimizer.clip"
+                    )
 
     def finish(self) -> None:
         """Measure and record what the members reached."""

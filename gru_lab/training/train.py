@@ -35,7 +35,8 @@ class MemberState(NamedTuple):
     """The state of one member. Counts are updates; `NEVER` is -1. Random draws follow from `key` and `update`.
 
     `until` is the update at which the member stops, before its last one where a protocol stops it to compare.
-    `average` is None where no moving average of the parameters is asked for.
+    `average` is None where no moving average of the parameters is asked for, and `skipped`, the number of updates that
+    were passed over, where `training.divergence` is not `skip`.
     """
 
     key: Array
@@ -50,6 +51,7 @@ class MemberState(NamedTuple):
     solved_at: Array
     diverged_at: Array
     average: Any = None
+    skipped: Any = None
 
     @property
     def evaluated(self) -> Any:
@@ -96,6 +98,7 @@ def make_program(experiment: Experiment, dropout: bool = True, parts: int = 1) -
     trained, trained_method = as_trained(experiment)
     trained_graph = graph if trained is experiment else graph_of(trained)
     source = task.source()
+    skips = training.divergence == "skip"
     sign = 1.0 if task.better == "lower" else -1.0
     if source.streamed and experiment.remedy.draws:
         raise UserError(
@@ -163,6 +166,7 @@ def make_program(experiment: Experiment, dropout: bool = True, parts: int = 1) -
             solved_at=never,
             diverged_at=never,
             average=None if training.average is None else params,
+            skipped=jnp.asarray(0, jnp.int32) if skips else None,
         )
 
     def training_loss(params: Any, hyper: Hyper, batch: Batch, key: Key) -> Sum:
@@ -204,13 +208,22 @@ def make_program(experiment: Experiment, dropout: bool = True, parts: int = 1) -
         average = state.average
         if average is not None:
             average = constrained(averaged(average, params, setting.average, state.update + 1), batch)
-        # A member that diverges keeps its last healthy parameters and stands still.
+        # A member that diverges keeps its last healthy parameters and stands still, or passes over this update.
         params, optimizer_state, average = jax.tree.map(
             lambda new, old: jnp.where(healthy, new, old),
             (params, optimizer_state, average),
             (state.params, state.optimizer, state.average),
         )
         first = ~healthy & (state.diverged_at == NEVER)
+        if skips:
+            state = state._replace(
+                update=state.update + 1,
+                params=params,
+                optimizer=optimizer_state,
+                average=average,
+                skipped=state.skipped + first,
+            )
+            return state, jnp.where(healthy, loss, jnp.nan)
         state = state._replace(
             update=state.update + 1,
             params=params,
@@ -234,6 +247,7 @@ def make_program(experiment: Experiment, dropout: bool = True, parts: int = 1) -
     def advance(state: MemberState, data: Any, batches: Batch | None) -> tuple[MemberState, dict[str, Array]]:
         most = jnp.minimum(data.get("most", training.evaluate_every), training.evaluate_every)
         count = jnp.minimum(most, state.until - state.update)
+        before = state.skipped
 
         def body(n: Array, carry: tuple[MemberState, Array]) -> tuple[MemberState, Array]:
             state, total = carry
@@ -241,7 +255,13 @@ def make_program(experiment: Experiment, dropout: bool = True, parts: int = 1) -
             state, loss = one_update(state, data["train"], batch)
             return state, total + loss
 
-        state, total = lax.fori_loop(0, count, body, (state, jnp.asarray(0.0)))
+        def passing_over(n: Array, carry: tuple[MemberState, Array]) -> tuple[MemberState, Array]:
+            state, total = body(n, carry)
+            return state, jnp.where(jnp.isfinite(total), total, carry[1])
+
+        state, total = lax.fori_loop(0, count, passing_over if skips else body, (state, jnp.asarray(0.0)))
+        if skips:  # the mean of the others; of none it is not a number
+            count -= state.skipped - before
         measured = {name: sums.mean for name, sums in evaluate(state.evaluated, data["validation"]).items()}
         if task.metric in measured:
             state = judged(state, measured[task.metric])

@@ -71,3 +71,56 @@ def test_a_member_that_diverges_stands_still_and_its_siblings_go_on():
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a[0], b, rtol=1e-5, atol=1e-6), state.params, alone.params)
     again, measured = jax.jit(jax.vmap(program.advance, (0, None, None)))(state, data, None)
     assert again.update.tolist() == [4, 2] and np.isnan(measured["train_loss"][1])
+
+
+def test_an_update_that_is_not_finite_is_skipped_and_counted(tmp_path, capsys):
+    line = ["training.divergence=skip", "optimizer.learning_rate=1e300", f"paths.runs={tmp_path}"]
+    assert command(*line) == 0
+    assert ", 8 updates skipped, " in capsys.readouterr().out
+    (group,) = find_records([tmp_path]).groups
+    for record in group.members:
+        assert (record.status, record.updates, record.skipped, record.diverged_at) == ("finished", 4, 4, None)
+        assert np.isfinite(record.value()), "no update was applied, and the parameters are those of the beginning"
+
+
+@dataclasses.dataclass(frozen=True)
+class Sometimes(type(tasks.create("adding"))):
+    """Adding where the loss of some batches is finite and its gradient is not."""
+
+    def loss(self, outputs, batch):
+        total, count = super().loss(outputs, batch)
+        bad = jnp.sum(batch.targets) > 4.0
+        zero = outputs - jax.lax.stop_gradient(outputs)
+        return Sum(total + jax.lax.cond(bad, lambda: jnp.sqrt(jnp.abs(zero)).sum(), lambda: 0.0), count)
+
+
+def test_what_is_skipped_leaves_no_trace_and_what_follows_is_trained():
+    ours = experiment(task=Sometimes(length=4), divergence="skip")
+    program = make_program(ours)
+    state = program.init(jax.random.key(0), ours.hyper)
+    update, skipped, moved = jax.jit(lambda state: program.update(state, (), None)), 0, 0
+    for _ in range(20):
+        before, (state, loss) = state, update(state)
+        same = all(jax.tree.leaves(jax.tree.map(lambda a, b: bool(jnp.all(a == b)), before.params, state.params)))
+        same_optimizer = jax.tree.map(lambda a, b: bool(jnp.all(a == b)), before.optimizer, state.optimizer)
+        assert bool(jnp.isnan(loss)) == same == all(jax.tree.leaves(same_optimizer))
+        skipped, moved = skipped + same, moved + (not same)
+    assert skipped == int(state.skipped) > 2 and moved > 2 and int(state.update) == 20 and state.diverged_at == NEVER
+    data = {"train": (), "validation": in_chunks(program.source.holdout("validation", 8), 8, np.ones(8, np.float32))}
+    _, measured = jax.jit(program.advance)(program.init(jax.random.key(0), ours.hyper), data, None)
+    assert np.isfinite(measured["train_loss"]), "a mean over the updates that were made"
+
+
+def test_divergence_is_an_error_where_that_is_asked_for(tmp_path, capsys):
+    line = ["training.divergence=raise", "optimizer.learning_rate=1e300", f"paths.runs={tmp_path}"]
+    for _ in range(2):  # the second time from its checkpoint
+        assert command(*line) == 2
+        said = capsys.readouterr().err
+        assert "diverged in update 1, and training.divergence is 'raise'" in said and len(said.splitlines()) == 1
+    assert not list(tmp_path.rglob("record.json")) and list(tmp_path.rglob("failure.txt"))
+
+
+def test_the_default_leaves_identities_as_they_were():
+    assert "divergence" not in experiment().config["training"]
+    assert experiment(divergence="skip").config["training"]["divergence"] == "skip"
+    assert experiment().identity != experiment(divergence="skip").identity

@@ -91,6 +91,7 @@ class Recorder(Listener):
             diverged_at=count(diverged_at),
             best_at=count(state.best_at[n]),
             stopped=self.why(n),
+            skipped=None if state.skipped is None else int(state.skipped[n]),
             metrics={
                 split: {name: value if diverged_at == NEVER else None for name, value in values.items()}
                 for split, values in metrics.items()
