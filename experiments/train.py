@@ -3,11 +3,18 @@
 `python experiments/train.py cell=gru task=adding`, or `--help`.
 """
 
-from gru_lab.commandline import main, one_device_a_core, train
 from gru_lab.exits import leave
 
 DOC = "Train a recurrent cell on a task, for several seeds at once, and keep the record of what it reached."
 
-if __name__ == "__main__":
+
+def run() -> int:
+    """Run what the command line asks for; an interruption while all else is imported is one sentence, too."""
+    from gru_lab.commandline import main, one_device_a_core, train
+
     one_device_a_core()
-    leave(lambda: main("train", train, DOC))
+    return main("train", train, DOC)
+
+
+if __name__ == "__main__":
+    leave(run)

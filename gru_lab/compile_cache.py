@@ -74,7 +74,7 @@ def _processor(path: Path = Path("/proc/cpuinfo")) -> tuple[str, ...]:
     """The name and the instruction sets of the processor, as far as the system tells them."""
     if not path.exists():
         return (platform.processor(),)
-    fields = dict(line.split(":", 1) for line in path.read_text().split("\n\n")[0].splitlines() if ":" in line)
+    fields = dict(line.split(":", 1) for line in path.read_text("utf-8").split("\n\n")[0].splitlines() if ":" in line)
     known = {name.strip(): value.strip() for name, value in fields.items()}
     return tuple(known.get(name, "") for name in ("model name", "flags", "Features"))
 
@@ -100,7 +100,7 @@ def _bound(folder: Path, most: int) -> None:
 def _usable(folder: Path) -> bool:
     """True if programs of this folder can be loaded; it is tried once, and written down."""
     verdict = folder / VERDICT
-    known = verdict.read_text() if verdict.exists() else ""
+    known = verdict.read_text("utf-8") if verdict.exists() else ""
     if known not in ("yes", "no"):
         known = "yes" if _loads() else "no"
         verdict.write_text(known)

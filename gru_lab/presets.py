@@ -39,7 +39,7 @@ def presets(group: str) -> tuple[Preset, ...]:
 
     known = []
     for path in sorted((configs() / group).glob("*.yaml")):
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_text("utf-8"))
         base, *_ = content.pop("defaults")
         known.append(Preset(path.stem, base, content))
     return tuple(known)

@@ -20,7 +20,7 @@ def line_of(name: str, path: str) -> int | None:
     if not (ROOT / path).is_file():
         return None
     kinds = (ast.FunctionDef, ast.ClassDef)
-    nodes = [node for node in ast.walk(ast.parse((ROOT / path).read_text())) if isinstance(node, kinds)]
+    nodes = [node for node in ast.walk(ast.parse((ROOT / path).read_text("utf-8"))) if isinstance(node, kinds)]
     defined = next((node.lineno for node in nodes if node.name == name), None)
     return defined or (1 if name == Path(path).stem else None)
 
@@ -31,4 +31,4 @@ def kept(text: str) -> str:
 
 
 if __name__ == "__main__":
-    PAGE.write_text(kept(PAGE.read_text()))
+    PAGE.write_text(kept(PAGE.read_text("utf-8")))

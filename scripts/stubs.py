@@ -24,12 +24,12 @@ PACKAGES = (
 def stub(package: str) -> str:
     """The text of the stub of a package: what its `__init__.py` imports, and the registered classes of its modules."""
     lines = set()
-    for node in ast.parse((ROOT / package / "__init__.py").read_text()).body:
+    for node in ast.parse((ROOT / package / "__init__.py").read_text("utf-8")).body:
         if isinstance(node, ast.ImportFrom):
             names = [alias.name for alias in node.names if alias.asname is None]
             lines |= {f"from {node.module} import {name} as {name}" for name in names}
     for path in (ROOT / package).glob("*.py"):
-        for node in ast.parse(path.read_text()).body:
+        for node in ast.parse(path.read_text("utf-8")).body:
             if isinstance(node, ast.ClassDef) and any(registers(decorator) for decorator in node.decorator_list):
                 lines.add(f"from {package.replace('/', '.')}.{path.stem} import {node.name} as {node.name}")
     return "\n".join(["# Made by scripts/stubs.py.", "", *sorted(lines, key=isorted), ""])

@@ -106,4 +106,4 @@ def page(title: str, blocks: Sequence[Block]) -> str:
 
 @cache
 def _file(name: str) -> str:
-    return (Path(__file__).parent / name).read_text()
+    return (Path(__file__).parent / name).read_text("utf-8")

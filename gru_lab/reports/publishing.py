@@ -68,7 +68,8 @@ def publish(
         print_table(table, Console())
     if statistics:
         file = folder / "statistics.md"
-        print(f"\n{file.read_text()}" if file.name in names else "\na comparison needs two networks, and there is one")
+        text = file.read_text("utf-8") if file.name in names else "a comparison needs two networks, and there is one"
+        print(f"\n{text}")
     for sentence in broken:
         print(f"left out: {plain(sentence)}", file=sys.stderr)
     print(f"\n{'written to' if kept is None else 'unchanged in'} {plain(folder)}: {', '.join(names)}")
@@ -143,7 +144,7 @@ def _kept(out: Path, mark: str) -> tuple[Path, list[str], Shown, tuple[str, ...]
         if not folder.is_dir():
             return None
         try:
-            content = json.loads((folder / KEPT).read_text())
+            content = json.loads((folder / KEPT).read_text("utf-8"))
             hashes = content["files"]
             if content["fingerprint"] != mark or any(
                 hashlib.sha256((folder / name).read_bytes()).hexdigest() != known for name, known in hashes.items()

@@ -182,3 +182,61 @@ def test_leave_restores_nothing_that_the_parent_ignores(monkeypatch):
     with pytest.raises(SystemExit) as left:
         leave(lambda: 3)
     assert left.value.code == 3 and set(set_to) == {signal.SIGINT, signal.SIGTERM}
+
+
+def left(source, folder=ROOT, **options):
+    """A program that leaves by the one door: its status and what it said on standard error."""
+    process = start(["-c", LEFT + source], folder=folder, **options)
+    errors = process.communicate(timeout=60)[1]
+    return process.returncode, errors
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full")
+@pytest.mark.parametrize("source", ["print('x')", "print('x' * 100_000)", "print('x', flush=True)"])
+def test_an_output_that_cannot_be_written_is_one_sentence(source):
+    with open("/dev/full", "w") as full:
+        assert left(f"leave(lambda: {source})", stdout=full) == (
+            2,
+            "error: the output cannot be written: No space left on device\n",
+        )
+
+
+def test_a_terminal_that_lacks_letters_gets_them_as_escapes(monkeypatch):
+    monkeypatch.setenv("LC_ALL", "C")
+    monkeypatch.setenv("PYTHONUTF8", "0")
+    process = start(["-c", LEFT + r"leave(lambda: print('loss \u2193'))"])
+    assert process.communicate(timeout=60) == ("loss \\u2193\n", "") and process.returncode == 0
+
+
+def test_files_are_utf8_whatever_the_locale_says():
+    """`read_text()` alone asks the locale, and then a name with an umlaut takes a report down."""
+    sources = [*ROOT.glob("gru_lab/**/*.py"), *ROOT.glob("scripts/*.py")]
+    assert [path.name for path in sources if ".read_text()" in path.read_text("utf-8")] == ["memory.py"]  # of digits
+
+
+INTERRUPTED = """
+import os, runpy, signal, sys
+class Finder:
+    def find_spec(self, name, *others):
+        if name == "gru_lab.commandline":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+sys.argv = [{program!r}]
+runpy.run_path({program!r}, run_name="__main__")
+"""
+
+
+def test_an_interruption_while_a_program_is_imported_is_one_word():
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        pytest.skip("the tests were started to outlive SIGINT, and so are the programs that they start")
+    process = start(["-c", INTERRUPTED.format(program=str(ROOT / "experiments" / "train.py"))])
+    assert process.communicate(timeout=60) == ("", "interrupted\n") and process.returncode == 130
+
+
+def test_a_working_folder_that_is_gone_is_one_sentence(monkeypatch, capsys):
+    def gone():
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "getcwd", gone)
+    assert guarded(lambda: None) == 2
+    assert capsys.readouterr().err == "error: the working folder is not there any more: change to one that is\n"
