@@ -23,6 +23,8 @@ from gru_lab.errors import UserError
 BEAT = 5.0  # seconds between two signs of life
 SILENCE = 60.0  # seconds without a new one after which a claim is taken over
 
+TRIES = 3  # to read a claim that is given back
+
 
 class Busy(UserError):
     """Another living process works on a run; `owner` is it, in words."""
@@ -88,7 +90,12 @@ def claim(
     finally:
         stop.set()
         beating.join()
-        if (_owner(path) or {}).get("token") == held.token:
+        for _ in range(TRIES):  # a file system that stumbles is asked again: what is left here holds others up
+            owner = _owner(path)
+            if owner is None or owner:
+                break
+            time.sleep(0.1)
+        if (owner or {}).get("token") == held.token:
             path.unlink(missing_ok=True)
 
 

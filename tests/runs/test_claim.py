@@ -143,3 +143,10 @@ def test_a_process_that_was_suspended_notices_that_its_claim_is_anothers(tmp_pat
 def test_a_claim_that_cannot_be_written_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match="cannot be written"), claim(tmp_path / "missing" / "claim.lock"):
         pass
+
+
+def test_a_claim_that_cannot_be_read_for_a_moment_is_given_back_all_the_same(tmp_path, monkeypatch):
+    path, read, stumbles = tmp_path / "claim.lock", room._owner, [{}]
+    with claim(path):
+        monkeypatch.setattr(room, "_owner", lambda path: stumbles.pop() if stumbles else read(path))
+    assert not path.exists() and not stumbles
