@@ -12,6 +12,7 @@ from gru_lab.runs import MemberFolder, RunFolder, find_records
 from gru_lab.runs.log import read_lines
 from gru_lab.runs.sweep import State, states
 
+LARGEST = 1e300  # of a number that is drawn
 WATCHED = ("progress.json", "failure.txt", "members/*/record.json", "members/*/metrics.jsonl")
 
 
@@ -81,7 +82,16 @@ def _loss(member: MemberFolder) -> tuple[list[float], list[float | None]]:
         lines = read_lines(member.metrics)
     except UserError:
         return [], []
-    return [line["update"] for line in lines], [line.get("validation", {}).get("loss") for line in lines]
+    seen = [
+        (line["update"], line["validation"].get("loss")) for line in lines if isinstance(line.get("validation"), dict)
+    ]
+    points = [(update, loss) for update, loss in seen if _number(update) and (loss is None or _number(loss))]
+    return [update for update, _ in points], [loss for _, loss in points]
+
+
+def _number(value: object) -> bool:
+    """True for a number as a log holds it, and not for what a changed one may hold."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < LARGEST
 
 
 __all__ = ["live", "mark"]

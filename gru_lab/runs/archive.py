@@ -126,10 +126,17 @@ def _rows(record: Record) -> tuple[Row, Row, list[Row]]:
         if content.pop(name) != card.get(name):
             raise UserError(f"{folder.path} does not belong to its run: {name} differs from config.yaml")
     del content["layout"]["files"]  # the marks of the logs follow from their lines
-    texts = {name: log.path.read_text("utf-8") for name, log in folder.logs().items()}
+    texts = {name: _log(log.path) for name, log in folder.logs().items()}
     lines = [{"log": name, "line": line} for name, text in texts.items() for line in text.splitlines()]
     shared = {name: _cell(value) for name, value in content.items()}
     return {"folder": run.path.name, "card": json.dumps(card)} | shared, _flat(single), lines
+
+
+def _log(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from None
 
 
 def _content(shared: Row, single: Row) -> tuple[str, dict[str, Any], dict[str, Any]]:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from gru_lab.errors import UserError
-from gru_lab.runs.files import write_atomically
+from gru_lab.runs.files import unreadable, write_atomically
 
 
 def save_arrays(path: Path, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any] | None = None) -> None:
@@ -35,7 +35,9 @@ def load_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         checksum, _, text = metadata["about"].partition(" ")
         whole = checksum == _checksum(arrays, text)
         about = json.loads(text)
-    except (OSError, SafetensorError, KeyError, ValueError, TypeError) as error:
+    except OSError as error:
+        raise unreadable(path, error) from None
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise UserError(f"{path} cannot be read: {type(error).__name__}: {error}") from None
     if not whole:
         raise UserError(f"{path} is not as it was written: its checksum differs")

@@ -82,6 +82,7 @@ def claim(
         if patience is not None and time.monotonic() - started >= patience:
             raise Busy(path.parent, said(owner))
         time.sleep(0.2)
+    _clear(path)
     stop = threading.Event()
     beating = threading.Thread(target=_beat, args=(held, stop), daemon=True)
     beating.start()
@@ -132,6 +133,14 @@ def _create(path: Path, content: str) -> bool:
     finally:
         draft.unlink(missing_ok=True)
     return True
+
+
+def _clear(path: Path) -> None:
+    """Remove the claims that processes of this machine were about to make when they were killed."""
+    for draft in path.parent.glob(f".{path.name}.*"):
+        owner = _owner(draft)
+        if owner and _gone(owner):
+            draft.unlink(missing_ok=True)
 
 
 def _owner(path: Path) -> dict[str, Any] | None:

@@ -33,6 +33,13 @@ class DiskFault(UserError):
     """A file cannot be read or written, for a reason that lies in the disk or in a limit of the system's."""
 
 
+def unreadable(path: Path, error: Exception) -> UserError:
+    """The sentence for a file that cannot be read: a `DiskFault` where it may be whole, and another time be read."""
+    if isinstance(error, OSError) and error.errno in OF_DISKS:
+        return DiskFault(f"{path} cannot be read: {error.strerror}; {OF_DISKS[error.errno]}; {GOES_ON}")
+    return UserError(f"{path} cannot be read: {error}")
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn an error that says that a disk is full, or that it failed, into a sentence about a folder on it.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gru_lab.errors import UserError
-from gru_lab.runs.files import write_atomically
+from gru_lab.runs.files import unreadable, write_atomically
 from gru_lab.runs.record import finite
 
 Line = dict[str, Any]
@@ -64,7 +64,7 @@ def read_lines(path: Path) -> list[Line]:
     try:
         texts = path.read_text("utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from None
+        raise unreadable(path, error) from None
     for number, text in enumerate(texts, start=1):
         try:
             line = json.loads(text)

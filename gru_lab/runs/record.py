@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from gru_lab.errors import UserError
-from gru_lab.runs.files import write_atomically
+from gru_lab.runs.files import unreadable, write_atomically
 from gru_lab.schema import Range, Schema
 
 SCHEMA = 2
@@ -145,7 +145,7 @@ class Record(Schema):
         except FileNotFoundError:
             raise UserError(f"{path.parent} holds no record.json: the member did not finish") from None
         except (OSError, ValueError, RecursionError) as error:
-            raise UserError(f"{path} cannot be read: {error}") from None
+            raise unreadable(path, error) from None
         if not isinstance(content, dict) or content.get("schema") != SCHEMA:
             schema = content.get("schema") if isinstance(content, dict) else None
             raise UserError(f"{path} is not a record of schema {SCHEMA} but of {schema!r}: train this run again")

@@ -24,7 +24,7 @@ import yaml
 
 from gru_lab.errors import UserError, in_one_line
 from gru_lab.runs.arrays import load_arrays, save_arrays
-from gru_lab.runs.files import write_atomically
+from gru_lab.runs.files import DiskFault, unreadable, write_atomically
 from gru_lab.runs.log import Line, Log, Mark, read_lines
 from gru_lab.runs.record import Member, Record
 
@@ -63,7 +63,7 @@ class RunFolder:
             content = yaml.safe_load(file.read_text("utf-8"))
         except FileNotFoundError:
             raise UserError(f"{self.path} holds no config.yaml: give the folder of a run") from None
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        except (OSError, ValueError, TypeError, yaml.YAMLError, RecursionError) as error:
             raise UserError(f"{file} cannot be read: {' '.join(str(error).split())}") from None
         if not isinstance(content, dict):
             raise UserError(f"{file} cannot be read: it is not a configuration")
@@ -152,8 +152,10 @@ class MemberFolder:
 
         try:
             content = (self.path / name).read_bytes()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
             return False
+        except OSError as error:
+            raise unreadable(self.path / name, error) from None
         return [len(content), hashlib.sha256(content).hexdigest()] == list(mark)
 
     @property
@@ -193,6 +195,8 @@ class MemberFolder:
         for path in sorted((self.path / "measurements").glob("*.jsonl")):
             try:
                 self.measured(path.stem)
+            except DiskFault:  # it may be whole
+                raise
             except UserError as error:
                 sentences.append(f"measured again, because {error}; what was there is in {move_aside(path)}")
         return sentences

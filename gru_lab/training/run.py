@@ -19,7 +19,16 @@ from gru_lab.models import Network
 from gru_lab.runs import Group, Member, MemberFolder, Record, RunFolder, grouped
 from gru_lab.runs.arrays import load_arrays
 from gru_lab.runs.claim import Busy, Claim, claim
-from gru_lab.runs.files import DiskFull, clear, disk_errors, read_all, write_all, write_atomically
+from gru_lab.runs.files import (
+    DiskFault,
+    DiskFull,
+    clear,
+    disk_errors,
+    read_all,
+    unreadable,
+    write_all,
+    write_atomically,
+)
 from gru_lab.runs.record import checksum
 from gru_lab.training import callbacks as family
 from gru_lab.training.callbacks import Callback, Listener
@@ -296,6 +305,8 @@ def _finished(experiment: Experiment, run: RunFolder, member: Member, say: Calla
             raise UserError(
                 f"{folder.path} holds the record of another member, {record.member.name} of {record.identity}"
             )
+    except DiskFault:  # what cannot be read now may be whole
+        raise
     except UserError as error:
         say(f"trained again, because {error}; what was there is in {folder.move_aside()}")
         return False
@@ -340,7 +351,9 @@ def _layout_of(folder: MemberFolder) -> Layout | None:
         if content.pop("checksum") != checksum(content):
             raise ValueError("its checksum differs")
         return Layout(**content)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except OSError as error:
+        raise unreadable(file, error) from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} cannot be read: {error}") from None
 
 
@@ -454,7 +467,12 @@ def load(path: str | Path, seed: int | None = None, hyper: Mapping[str, float] |
     record = min(fitting, key=lambda each: each.member.seed)
     for module, file in record.layout.get("outside", {}).items():
         outside.find_in(module, Path(file))
-    experiment = Experiment.from_config(config["config"], record.member.hyper)
+    try:
+        experiment = Experiment.from_config(config["config"], record.member.hyper)
+    except UserError:
+        raise
+    except (LookupError, TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{run.path}/config.yaml is not that of a run: {in_one_line(error)}") from None
     if experiment.identity != record.identity:
         changed = [name for name, value in experiment.card.items() if value != config.get(name)]
         raise UserError(f"{path} was made with other {listed(changed)} than there are now: train it again")

@@ -267,8 +267,8 @@ def test_of_two_processes_one_may_fail_in_any_call(kind, bench, capsys):
 @pytest.mark.parametrize("planted", ["not atomic", "errors passed over", "not synced"])
 def test_the_cases_find_a_planted_bug(planted, bench):
     bench = bench(planted=planted)
-    if planted == "errors passed over":
-        single(bench, "write", errno.EIO, "fail", every=3)
+    if planted == "not synced":
+        dead(bench, power=True, every=7)
     else:
-        dead(bench, power=planted == "not synced", every=7)
+        single(bench, "write", errno.EIO, "torn" if planted == "not atomic" else "fail", every=1)
     assert bench.failures

@@ -150,3 +150,14 @@ def test_a_claim_that_cannot_be_read_for_a_moment_is_given_back_all_the_same(tmp
     with claim(path):
         monkeypatch.setattr(room, "_owner", lambda path: stumbles.pop() if stumbles else read(path))
     assert not path.exists() and not stumbles
+
+
+def test_a_claim_that_a_killed_process_was_about_to_make_is_cleared(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    drafts = {}
+    for name, process in (("dead", ended.pid), ("living", os.getpid())):
+        drafts[name] = tmp_path / f".claim.lock.{name}"
+        drafts[name].write_text(json.dumps({"machine": room._machine(), "process": process, "token": name}))
+    with claim(tmp_path / "claim.lock"):
+        assert not drafts["dead"].exists() and drafts["living"].exists()

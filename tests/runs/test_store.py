@@ -1,5 +1,7 @@
 """The store: what was torn, lost or changed is never read as whole, and the same command mends it."""
 
+import errno
+import io
 import random
 import shutil
 
@@ -12,6 +14,7 @@ import gru_lab
 from gru_lab import UserError
 from gru_lab.runs import Record, RunFolder, find_records
 from gru_lab.runs.arrays import load_arrays, save_arrays
+from gru_lab.runs.files import DiskFault
 from gru_lab.runs.log import EMPTY, Log, read_lines
 from gru_lab.training.callbacks.diagnostics import Diagnostics
 from gru_lab.training.run import _layout_of
@@ -226,3 +229,24 @@ def test_find_records_counts_every_run_and_takes_a_member_in_two_sweeps_once(fin
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no run"):
         find_records([tmp_path / "empty"])
+
+
+@pytest.mark.parametrize("name", ["record.json", "metrics.jsonl", "layout.json", "measurements/gradient_flow.jsonl"])
+def test_what_cannot_be_read_for_a_moment_is_left_as_it_is(name, finished, straight, tmp_path, monkeypatch):
+    """A fault of the disk says nothing about the file: it is not moved aside, and nothing is trained again."""
+    if name == "layout.json":
+        (finished.path / "record.json").unlink()
+    before, path, opened = contents(tmp_path / straight.folder.name), finished.path / name, io.open
+    with monkeypatch.context() as stumbling:
+
+        def stumble(file, *arguments, **options):
+            if str(file) == str(path):
+                raise OSError(errno.EIO, "Input/output error")
+            return opened(file, *arguments, **options)
+
+        stumbling.setattr(io, "open", stumble)
+        with pytest.raises(DiskFault, match=f"{path.name} cannot be read: Input/output error; look at the disk"):
+            run(experiment(), tmp_path, [FLOW])
+    after = contents(tmp_path / straight.folder.name)
+    after.pop("failure.txt")
+    assert after == before and not list(tmp_path.rglob("old-*"))
