@@ -54,7 +54,8 @@ def tar_files(data: bytes, name: str, wanted: Callable[[str], object], most: int
     except UserError:
         raise
     except BROKEN as error:
-        raise UserError(f"{name} ({len(data):,} bytes) is damaged or cut short: {error}") from None
+        said = " ".join(str(error).split())
+        raise UserError(f"{name} ({len(data):,} bytes) is damaged or cut short: {said}") from None
 
 
 def check_zip(path: Path, most: int = MOST) -> None:

@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+LONGEST, MOST = 200, 120  # letters of a name, and names, that a sentence lists
+
 
 class UserError(ValueError):
     """A mistake of the user's, told in one sentence; the command line prints it and exits with status 2."""
@@ -41,6 +43,11 @@ def nearest(name: object, allowed: Iterable[str]) -> str:
 
 
 def listed(names: Iterable[object], word: str = "or") -> str:
-    """The names as people list them: `a, b or c`."""
-    *most, last = [str(name) for name in names] or ["nothing"]
+    """The names as people list them: `a, b or c`; the ends of long names, and many of them, are left out.
+
+    >>> listed(["a", "b", "c"]), listed(["x" * 300], "and")[-5:]
+    ('a, b or c', 'xx...')
+    """
+    said = [name if len(name) <= LONGEST else f"{name[:LONGEST]}..." for name in map(str, names)] or ["nothing"]
+    *most, last = said if len(said) <= MOST else [*said[:MOST], f"{len(said) - MOST:,} more"]
     return f"{', '.join(most)} {word} {last}" if most else last

@@ -102,6 +102,8 @@ def import_members(archive: Path, sweep: Path) -> Imported:
             number = row.pop("run")
             folder, card, content = _content(runs[number], row)
             name = Member(**content["member"]).name
+            if not (isinstance(content["layout"], dict) and isinstance(content["checksum"], str)):
+                raise TypeError("its layout or its checksum is not one")
         except (KeyError, ValueError, TypeError, AttributeError, UserError) as error:
             raise UserError(f"{archive / MEMBERS} was changed: a line of it is not a member: {error!r}") from None
         run = RunFolder.open(sweep / folder, card)

@@ -114,7 +114,7 @@ WAYS = {
     "running": while_it_trains,
     "failure": lambda sweep, run, member: (run.failure, begun_parts(run.path)),
     "metrics": lambda sweep, run, member: member.read_metrics(),
-    "moments": lambda sweep, run, member: [moments.over_time() for moments in [member.measured("gradient_flow")]],
+    "moments": lambda sweep, run, member: (known := member.measured("gradient_flow")) and known.over_time(),
     "export": lambda sweep, run, member: archive.export_members([sweep], sweep.parent / "archive"),
     "train": lambda sweep, run, member: gru_lab.run(experiment(seeds=1), sweep, say=lambda sentence: None),
 }
