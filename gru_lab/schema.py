@@ -304,7 +304,7 @@ class Registry(Generic[S]):
         return cls
 
     def _unwritten(self, cls: type[S]) -> list[str]:
-        """What a class lacks: what its base leaves open, and every class of ours writes."""
+        """The names that a class lacks: its base leaves them open, and every class of ours writes them."""
 
         def written(each: type, name: str, opened: Any) -> bool:
             return inspect.getattr_static(each, name) is not opened

@@ -101,7 +101,7 @@ def gates(
     return params
 
 
-def chrono(key: Key, hidden: int, t_max: float) -> Float[Array, " H"]:
+def chrono(key: Key, hidden: int, t_max: float | Array) -> Float[Array, " H"]:
     """Biases of a gate that keeps: b = log u, u ~ U(1, t_max - 1).
 
     With nothing else in the gate, f = sigmoid(b) = u / (1 + u) forgets with time scale 1 / (1 - f) = 1 + u,

@@ -3,6 +3,7 @@
 Fields and values follow the annotations of every class that is registered: a new one is tried without an edit here.
 """
 
+import dataclasses
 import itertools
 import os
 import shutil
@@ -82,11 +83,8 @@ def lines(draw, whole):
     fields = dict(SMALL)
     classes = {group: FAMILIES[group].get(name) for group, name in chosen.items() if name != "null"}
     for group, cls in itertools.chain(classes.items(), [("training", Training), ("population", Population)]):
-        hints = {
-            n: h
-            for n, h in _hints(cls).items()
-            if not n.startswith("_") and typing.get_origin(h) is not typing.ClassVar
-        }
+        named = [field.name for field in dataclasses.fields(cls) if not field.name.startswith("_")]
+        hints = {name: hint for name in named if typing.get_origin(hint := _hints(cls)[name]) is not dict}
         for name, hint in hints.items():
             if draw(st.integers(0, 5)) == 0 and (whole or f"{group}.{name}" not in SMALL):
                 fields[f"{group}.{name}"] = draw(values(hint, whole))
@@ -162,3 +160,12 @@ def test_a_random_configuration_trains_and_is_kept(capsys):
 
 def test_sampled_tasks_alone_are_tried():
     assert len(NAMES["task"]) > 10 and all(isinstance(tasks.create(n).source(), Sampled) for n in NAMES["task"])
+
+
+def test_a_planted_bug_is_found(monkeypatch, capsys):
+    def careless(self):
+        assert self.batch % self.accumulate == 0
+
+    monkeypatch.setattr(Training, "check", careless)
+    with pytest.raises((AssertionError, ExceptionGroup)):
+        tried(100, True, composed, capsys)

@@ -117,11 +117,11 @@ def inputs(reader: Reader):
     return st.one_of(kinds)
 
 
-def read(name, data):
+def read(reader, data):
     """Read bytes in a folder of their own, in which nothing stays."""
     folder = Path(tempfile.mkdtemp(prefix="gru-lab-fuzz-"))
     try:
-        survives(READERS[name], data, folder)
+        survives(reader, data, folder)
     finally:
         shutil.rmtree(folder)
 
@@ -131,22 +131,49 @@ def skip_without_torch(name):
         pytest.skip("PyTorch is not installed: pip install 'gru-lab[parity]'")
 
 
+def search(reader, examples, last):
+    """Give files to a reader; the last one it was given stays in `last`."""
+
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(inputs(reader))
+    def try_all(data):
+        last[:] = [data]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            read(reader, data)
+
+    try_all()
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("careless", ["not JSON", "not UTF-8", "another shape"])
+def test_a_planted_bug_is_found(careless):
+    """A reader of lines that forgets one thing."""
+
+    def careful(path):
+        text = path.read_bytes().decode(errors="strict" if careless == "not UTF-8" else "replace")
+        try:
+            content = json.loads(text)
+        except (ValueError, RecursionError):
+            if careless == "not JSON":
+                raise
+            return None
+        if careless == "another shape":
+            return content["update"] + 1
+        return content
+
+    reader = Reader(lambda: b'{"update": 2, "train": {"loss": 1.5}}\n', careful, ".jsonl", tree=True)
+    with pytest.raises((ValueError, TypeError, LookupError, RecursionError, ExceptionGroup)):
+        search(reader, 200, [])
+
+
 @pytest.mark.fuzz
 @pytest.mark.parametrize("name", READERS)
 def test_no_file_gives_a_traceback(name):
     skip_without_torch(name)
     last = []
-
-    @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-    @given(inputs(READERS[name]))
-    def try_all(data):
-        last[:] = [data]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            read(name, data)
-
     try:
-        try_all()
+        search(READERS[name], EXAMPLES, last)
     except BaseException:  # the smallest one that fails, which Hypothesis tries last
         folder = CORPUS / name.replace(" ", "_")
         folder.mkdir(parents=True, exist_ok=True)
@@ -161,4 +188,4 @@ FOUND = sorted(CORPUS.glob("*/*"))
 def test_what_was_found_once_is_read_or_refused(path):
     name = path.parent.name.replace("_", " ")
     skip_without_torch(name)
-    read(name, path.read_bytes())
+    read(READERS[name], path.read_bytes())
