@@ -23,6 +23,33 @@ jax.config.update("jax_num_cpu_devices", 2)
 
 specimens.install()
 
+SENTENCES = os.environ.get("GRU_LAB_ERRORS")  # a folder: every error of a user's that a test provokes is kept there
+
+
+@pytest.fixture(autouse=SENTENCES is not None)
+def _kept_sentences(request):
+    """Keep the sentences of a test, with the line of ours that raised each; see `scripts/errors.py`."""
+    import json
+
+    from gru_lab.errors import UserError
+
+    made, ours = UserError.__init__, str(Path(__file__).parents[1] / "gru_lab")
+    with (Path(SENTENCES) / f"{os.getpid()}.jsonl").open("a") as file:
+
+        def keep(self, *arguments):
+            frame = sys._getframe(1)
+            while frame.f_code.co_name in ("refuse", "__init__") and frame.f_back is not None:
+                frame = frame.f_back
+            if frame.f_code.co_filename.startswith(ours) and arguments:
+                place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+                file.write(json.dumps([place, str(arguments[0]), request.node.nodeid]) + "\n")
+            made(self, *arguments)
+
+        UserError.__init__ = keep
+        yield
+        UserError.__init__ = made
+
+
 PROGRAMS = Path("/proc/self/maps")  # on Linux: about thirty lines per compiled program that is kept
 MOST = 20_000  # lines; the system allows a process 65,530, and then its next program kills it
 ENDED = itertools.count()  # tests; to count the lines takes milliseconds, so every tenth does
