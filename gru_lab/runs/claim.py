@@ -91,6 +91,7 @@ def claim(
     finally:
         stop.set()
         beating.join()
+        owner: dict[str, Any] | None = {}
         for _ in range(TRIES):  # a file system that stumbles is asked again: what is left here holds others up
             owner = _owner(path)
             if owner is None or owner:

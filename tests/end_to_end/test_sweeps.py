@@ -76,7 +76,7 @@ def written(run):
     return sum(path.stat().st_size for path in run.glob("members/*/metrics.jsonl"))
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_shared_sweep_that_is_killed_20_times_ends_in_the_same_bytes(tmp_path, kills=20, updates=80_000):
     draw, made, moments = random.Random(os.environ.get("KILL_SEED", "0")), 0, []
     line = [*SWEEP, f"training.updates={updates}"]
@@ -122,7 +122,7 @@ def needs_submitit():
         pytest.skip("submitit is not installed: pip install 'gru-lab[slurm]'")
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_submitit_gives_the_bytes_of_this_process(folder, capsys):
     needs_submitit()
     (folder / "my_cells.py").write_text(CELL)
@@ -174,7 +174,7 @@ def test_a_job_that_changed_on_its_way_is_told_and_not_trained(folder):
     assert error.endswith("because its sources changed since the sweep began: give the command again")
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_worker_of_joblib_that_is_killed_takes_no_other_job_down(folder, capsys):
     deadly = CELL.replace("import jax.numpy as jnp", "import jax.numpy as jnp\nimport multiprocessing, os")
     deadly = deadly.replace(
@@ -212,7 +212,7 @@ def asked(*line):
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout
 
 
-@pytest.mark.slow
+@pytest.mark.cluster
 def test_a_real_slurm_submits_requeues_preempts_and_resumes(slurm, tmp_path):
     long = ["training.updates=100000", "training.evaluate_every=20", "training.stop_when_solved=false"]
     line = ["-m", "cell=rnn,gru", *TINY, *long]
