@@ -72,7 +72,7 @@ def test_a_planted_leak_is_seen(what, tmp_path):
 
     def leak():
         if what == "memory":
-            kept.append(np.ones(20_000))
+            kept.append(np.ones(250_000))  # 2 MB: more than the noise of few runs
         elif what == "files":
             kept.append(open(os.devnull))  # noqa: SIM115
         else:
