@@ -132,7 +132,7 @@ class Parallel(Method):
             d = correction(s)
             new = jnp.where(jnp.isfinite(s + d), s + d, s_BUk)
             small = jnp.isfinite(d).all((0, 2, 3)) & (relative(step, d, new) <= tolerance)
-            return n + 1, jnp.where(_wide(done), s, new), iterations + ~done, done | small
+            return n + 1, jnp.where(_wide(done), s, new), iterations + (~done).astype(iterations.dtype), done | small
 
         start = s_BUk if self.guess == "initial" else jnp.zeros_like(s_BUk)
         s = jnp.broadcast_to(start, (time, *s_BUk.shape))
@@ -224,29 +224,29 @@ def _trajectory(forward: Forward, step: VectorStep, params: Params, s_BUk: Array
     leaves, tree = jax.tree.flatten((params, s_BUk, xs))
     smooth = [inexact(leaf) for leaf in leaves]
 
-    def joined(differentiable: list[Array], rest: list[Any]) -> tuple[Params, Array, Any]:
+    def joined(differentiable: list[Any], rest: list[Any]) -> tuple[Params, Array, Any]:
         of = {True: iter(differentiable), False: iter(rest)}
         return jax.tree.unflatten(tree, [next(of[kind]) for kind in smooth])
 
     @jax.custom_vjp
-    def trajectory(differentiable: list[Array], rest: list[Any]) -> Array:
+    def trajectory(differentiable: list[Any], rest: list[Any]) -> Array:
         return forward(step, *joined(differentiable, rest))
 
-    def forwards(differentiable: list[Array], rest: list[Any]) -> tuple[Array, Any]:
+    def forwards(differentiable: list[Any], rest: list[Any]) -> tuple[Array, Any]:
         s = trajectory(differentiable, rest)
         return s, (differentiable, rest, s)
 
-    def backwards(residuals: Any, g: Array) -> tuple[list[Array], None]:
+    def backwards(residuals: Any, g: Array) -> tuple[list[Any], None]:
         differentiable, rest, s = residuals
 
-        def again(differentiable: list[Array], later: Array) -> Array:
+        def again(differentiable: list[Any], later: Array) -> Array:
             params, first, xs = joined(differentiable, rest)
             return step.over(step, params)(params, jnp.concatenate([first[None], later]), xs)
 
         params, first, xs = joined(differentiable, rest)
         _, J = step.over(step.jacobian, params)(params, jnp.concatenate([first[None], s[:-1]]), xs)
         J = jnp.swapaxes(jnp.concatenate([J[1:], jnp.zeros_like(J[:1])]), -1, -2)
-        cotangents = affine.solve(J, g, reverse=True)
+        cotangents = _solved_backwards(J, g)
         return jax.vjp(partial(again, later=s[:-1]), differentiable)[1](cotangents)[0], None
 
     trajectory.defvjp(forwards, backwards)
@@ -255,6 +255,19 @@ def _trajectory(forward: Forward, step: VectorStep, params: Params, s_BUk: Array
         for kind in (True, False)
     }
     return trajectory(parts[True], parts[False])
+
+
+def _solved_backwards(A: Array, b: Array) -> Array:
+    """All l_t = A_t l_{t+1} + b_t; step by step where the scan's products overflow and the loop's need not."""
+    scanned = affine.solve(A, b, reverse=True)
+    gap = affine.apply(A, jnp.concatenate([scanned[1:], jnp.zeros_like(scanned[:1])])) + b - scanned
+    fine = jnp.abs(gap).max() <= ROUNDING * float(jnp.finfo(b.dtype).eps) * jnp.abs(scanned).max()
+
+    def advance(later: Array, now: tuple[Array, Array]) -> tuple[Array, Array]:
+        new = affine.apply(now[0], later) + now[1]
+        return new, new
+
+    return lax.cond(fine, lambda: scanned, lambda: lax.scan(advance, jnp.zeros_like(b[0]), (A, b), reverse=True)[1])
 
 
 def _vector_step(name: str, step: Step, params: Params, state: State, xs: Any) -> VectorStep:

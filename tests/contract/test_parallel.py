@@ -92,6 +92,17 @@ def test_sequences_are_finished_one_by_one_where_they_do_not_converge(float64):
     assert_same(jnp.swapaxes(solution.states, 0, 1), unroll(cell, params, xs, method=Reference())[1], 1e-12)
 
 
+def test_products_that_overflow_do_not_reach_a_gradient_that_is_finite():
+    xs = jnp.ones((6, 1, 1)).at[1:4].set(1e20)
+
+    def first(start):
+        states = Parallel().run(lambda p, h, x: x * h, lambda h: h, {}, start, xs, Masks(), False)[1]
+        return states[0].sum()
+
+    value, slope = jax.value_and_grad(first)(jnp.zeros((1, 1)))
+    assert value == 0 and slope.item() == 1
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[pytest.mark.slow] * (name not in ("lru", "mingru"))) for name in AFFINE]
 )

@@ -9,7 +9,7 @@ import numpy as np
 
 from gru_lab import cells
 from gru_lab.cells.wrappers import Wrapper
-from gru_lab.recurrence import PerSequence, Reference, Sequential, unroll
+from gru_lab.recurrence import Parallel, PerSequence, Reference, Sequential, unroll
 
 
 def test_what_differs_between_sequences_alone_is_a_parameter_of_each(float64):
@@ -40,7 +40,7 @@ def test_what_differs_between_sequences_alone_is_a_parameter_of_each(float64):
                 total += jnp.sum(jnp.sin(state))
         return total
 
-    methods = [Reference(), Sequential(), Sequential(store="states"), Sequential(remat_every=4)]
+    methods = [Reference(), Sequential(), Sequential(store="states"), Sequential(remat_every=4), Parallel()]
     losses = [alone, *(partial(together, method) for method in methods)]
     gradients = [jax.value_and_grad(loss, (0, 1)) for loss in losses]
     expected, *found = jax.jit(lambda *at: [each(*at) for each in gradients])(pulls, weight)

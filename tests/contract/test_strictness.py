@@ -8,7 +8,7 @@ import pytest
 from kin import each
 
 from gru_lab import cells, tasks, unroll
-from gru_lab.recurrence import Reference, Sequential
+from gru_lab.recurrence import Parallel, Reference, Sequential
 
 
 @contextlib.contextmanager
@@ -33,7 +33,9 @@ def test_a_cell_and_its_gradient_are_strict(name):
         jax.eval_shape(jax.grad(loss, argnums=(0, 1)), params, jax.ShapeDtypeStruct((2, 3), "float32"))
 
 
-@pytest.mark.parametrize("method", [Reference(), Sequential(), Sequential(store="states"), Sequential(remat_every=2)])
+@pytest.mark.parametrize(
+    "method", [Reference(), Sequential(), Sequential(store="states"), Sequential(remat_every=2), Parallel()]
+)
 @pytest.mark.parametrize("name", ["gru", "lstm", "lru", "cwrnn"])
 def test_unroll_and_its_gradient_are_strict(name, method):
     cell = cells.create(name, hidden=4)
