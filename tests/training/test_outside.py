@@ -223,11 +223,11 @@ def test_load_finds_a_class_where_its_file_was_and_refuses_an_edited_one(files, 
         (
             OTHERS.replace("inputs = outputs", "outputs"),
             "Last",
-            "task Last lacks `inputs`: it must say how many there are",
+            "Last' is abstract: it lacks inputs",
         ),
         (OTHERS.replace('answer = "class"', ""), "Last", "task Last lacks `answer`"),
         (OTHERS.replace("def sample", "def samples"), "Last", "task Last lacks `sample`"),
-        (MODEL.replace("def build", "def built"), "Averages", "model Averages lacks `build`"),
+        (MODEL.replace("def build", "def built"), "Averages", "Averages' is abstract: it lacks build"),
     ],
 )
 def test_a_mistake_in_their_file_is_one_sentence(text, name, sentence, folder, capsys):

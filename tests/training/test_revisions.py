@@ -94,7 +94,7 @@ def model_step(model):
 
 
 def method_step(method):
-    cell = cells.create("gru", hidden=8)
+    cell = cells.create("mingru" if isinstance(method, recurrence.Associative) else "gru", hidden=8)
     return trained(cell, cell.init(jax.random.key(0), 3), method)
 
 
