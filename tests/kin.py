@@ -4,9 +4,9 @@ import pytest
 
 CELLS = {
     "antisymmetric", "atr", "brc", "cfc", "cfn", "cornn", "ctrnn", "deltanet", "diagonal_gru", "fastgrnn",
-    "fastrnn", "gla", "grud", "gruode", "janet", "leaky", "lem", "ligru", "lipschitz", "lmu", "lstmp", "mgu",
+    "fastrnn", "gla", "griffin", "grud", "gruode", "janet", "leaky", "lem", "ligru", "lipschitz", "lmu", "lstmp", "mgu",
     "minlstm", "minimalrnn", "mirnn", "mogrifier", "mut", "nbrc", "ran", "rglru", "rhn", "s5", "s6", "scrn",
-    "star", "ugrnn", "unicornn",
+    "slstm", "star", "ugrnn", "unicornn", "urnn",
 }  # fmt: skip
 TASKS = {
     "co2", "delayed_xor", "induction_heads", "lorenz", "memorization", "multiplication", "musedata", "nottingham",

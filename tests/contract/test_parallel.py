@@ -71,7 +71,7 @@ def test_every_cell_converges_to_its_scan(float64, name):
     "method",
     [
         Parallel(max_iterations=1, chunk=5),
-        Parallel(damping=0.1, guess="zero"),
+        pytest.param(Parallel(damping=0.1, guess="zero"), marks=pytest.mark.slow),
         pytest.param(Parallel(jacobian="diagonal"), marks=pytest.mark.slow),
         pytest.param(Parallel(chunk=5), marks=pytest.mark.slow),
     ],
