@@ -13,6 +13,7 @@ from gru_lab.errors import UserError
 from gru_lab.jaxprs import inexact
 from gru_lab.recurrence import affine
 from gru_lab.recurrence.method import Masks, Method, Read, Step, register
+from gru_lab.recurrence.reference import Reference
 from gru_lab.recurrence.vectors import VectorStep
 from gru_lab.schema import Fraction, Positive, Size
 from gru_lab.typing import Array, Params, State
@@ -49,14 +50,14 @@ class Parallel(Method):
 
     A sequence has converged when d, its error to first order, is small, f(s) = s to the tolerance, and one more scan
     says that rounding errors do not grow 128 times as large (the step is not chaotic). The others are finished step by
-    step, chunk by chunk, so that the numbers are those of `Reference()` in every case. The gradient is that of the
-    equation itself: one affine scan with the transposed Jacobians, however it was solved.
+    step, chunk by chunk, so that every result is that of `Reference()` to rounding (float32 and a steep step: a few
+    1e-6). The gradient is that of the equation itself: one affine scan with the transposed Jacobians.
     A unit-by-unit step (its Jacobian is diagonal, or has a block per unit) is recognised and costs O(H) per step and
     iteration; any other costs O(H^3) and memory for a Jacobian per step.
 
     Attributes:
-        jacobian: `auto`; or `full` or `diagonal`, the diagonal of the full one (quasi-Newton: more and cheaper
-            iterations, checked with the full one at the end).
+        jacobian: `full`; or `diagonal`, the diagonal of the full one (quasi-Newton: more and cheaper iterations,
+            checked with the full one at the end). Both are the same where the step is unit by unit.
         tolerance: of d and of the residual, relative to the largest value of each part of the state until then; where
             None, 8 units of rounding in float32 and 1e-11 in float64.
         max_iterations: per chunk, after which a sequence is finished step by step.
@@ -68,7 +69,7 @@ class Parallel(Method):
     4 (quasi-DEER; their ELK damps by a Kalman smoother, here by a factor, as in their scale-ELK).
     """
 
-    jacobian: Literal["auto", "full", "diagonal"] = "auto"
+    jacobian: Literal["full", "diagonal"] = "full"
     tolerance: Positive | None = None
     max_iterations: Size = 64
     damping: Fraction = 0.0
@@ -206,8 +207,6 @@ def run(
     and inputs the products of l with the derivatives of the step, for all steps at once.
     """
     if jax.tree.leaves(xs)[0].shape[0] == 0:
-        from gru_lab.recurrence.reference import Reference
-
         return Reference().run(step, read, params, state, xs, masks, reverse)
     step, params, xs = masks.folded_into(step, params, xs)
     xs = jax.tree.map(lambda x: x[::-1], xs) if reverse else xs

@@ -3,79 +3,28 @@
 # JAX's public types of jaxprs do not say that an abstract value has a shape, nor which atoms are variables:
 # pyright: reportAttributeAccessIssue=false, reportArgumentType=false, reportReturnType=false
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import jax
 from jax.extend.core import Jaxpr, JaxprEqn, Var
 
-from gru_lab.jaxprs import callee, trace
+from gru_lab.jaxprs import callee, needed, trace
 from gru_lab.recurrence.method import Step, of_one
 from gru_lab.typing import Params, State
 
-_UNIT_BY_UNIT = frozenset(
-    (
-        *(
-            "add",
-            "sub",
-            "mul",
-            "div",
-            "neg",
-            "max",
-            "min",
-            "pow",
-            "integer_pow",
-            "square",
-            "sqrt",
-            "rsqrt",
-            "cbrt",
-            "exp",
-        ),
-        *(
-            "exp2",
-            "expm1",
-            "log",
-            "log1p",
-            "tanh",
-            "logistic",
-            "sin",
-            "cos",
-            "tan",
-            "atan",
-            "atan2",
-            "sinh",
-            "cosh",
-            "asin",
-        ),
-        *("acos", "asinh", "acosh", "atanh", "erf", "erfc", "erf_inv", "abs", "sign", "floor", "ceil", "round", "rem"),
-        *(
-            "select_n",
-            "clamp",
-            "eq",
-            "ne",
-            "lt",
-            "le",
-            "gt",
-            "ge",
-            "and",
-            "or",
-            "not",
-            "xor",
-            "is_finite",
-            "real",
-            "imag",
-        ),
-        *("complex", "conj", "convert_element_type", "copy", "reduce_precision"),
-    )
+_ELEMENTWISE = (
+    "add sub mul div neg max min pow integer_pow square sqrt rsqrt cbrt exp exp2 expm1 log log1p tanh logistic sin cos "
+    "tan atan atan2 sinh cosh asin acos asinh acosh atanh erf erfc erf_inv abs sign floor ceil round rem select_n "
+    "clamp eq ne lt le gt ge and or not xor is_finite real imag complex conj convert_element_type copy "
+    "reduce_precision"
 )
-_LINEAR = frozenset(
-    (
-        *("neg", "convert_element_type", "copy", "reshape", "broadcast_in_dim", "squeeze", "expand_dims", "transpose"),
-        *("slice", "rev", "concatenate", "reduce_sum", "cumsum", "real", "imag", "complex", "conj", "split", "pad"),
-        *("add", "sub", "add_any"),
-    )
+_LINEAR_MAPS = (
+    "neg convert_element_type copy reshape broadcast_in_dim squeeze expand_dims transpose slice rev concatenate "
+    "reduce_sum cumsum real imag complex conj split pad add sub add_any"
 )
+_UNIT_BY_UNIT, _LINEAR = frozenset(_ELEMENTWISE.split()), frozenset(_LINEAR_MAPS.split())
 
 
 class Degree(IntEnum):
@@ -121,7 +70,7 @@ def structure(step: Step, params: Params, state: State, x: Any) -> Structure:
 
     jaxpr = trace(of_leaves, leaves, of_one(params), x).jaxpr
     n = len(leaves)
-    read = {atom for eqn in _used(jaxpr) for atom in eqn.invars if isinstance(atom, Var)}
+    read = {atom for eqn in needed(jaxpr.eqns, jaxpr.outvars) for atom in eqn.invars if isinstance(atom, Var)}
     passive = tuple(var not in read and var not in jaxpr.outvars for var in jaxpr.invars[:n])
     live = [var for var, no in zip(jaxpr.invars[:n], passive, strict=True) if not no]
     outs = [atom for atom, no in zip(jaxpr.outvars, passive, strict=True) if not no]
@@ -129,14 +78,6 @@ def structure(step: Step, params: Params, state: State, x: Any) -> Structure:
     coupled = len(shapes) != 1 or _propagate(jaxpr, dict.fromkeys(live, False), _couples, outs)
     degree = _propagate(jaxpr, dict.fromkeys(live, Degree.AFFINE), _degree, outs)
     return Structure(not coupled, degree <= Degree.AFFINE, passive)
-
-
-def _used(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
-    wanted = {atom for atom in jaxpr.outvars if isinstance(atom, Var)}
-    for eqn in reversed(jaxpr.eqns):
-        if wanted.intersection(eqn.outvars):
-            wanted |= {atom for atom in eqn.invars if isinstance(atom, Var)}
-            yield eqn
 
 
 def _propagate(jaxpr: Jaxpr, known: dict[Var, Any], rule: Callable, outs: list[Any]) -> Any:
