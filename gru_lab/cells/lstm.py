@@ -61,9 +61,11 @@ class LSTM(GatedCell):
     gate_recurrence: bool = False
 
     def check(self) -> None:
-        """`forget_gate` must not be `coupled` where there is no input gate."""
+        """`forget_gate` must not be `coupled` where there is no input gate, nor biases be drawn for one that is not."""
         if self.forget_gate == "coupled" and not self.input_gate:
             self.refuse("forget_gate", "it must be 'learned' or 'none' where input_gate is false")
+        if self.forget_gate == "none" and self.gate_init != "constant":
+            self.refuse("gate_init", "it must be 'constant' where forget_gate is 'none': it draws biases of that gate")
 
     @property
     def _gates(self) -> str:

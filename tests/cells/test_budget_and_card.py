@@ -93,6 +93,7 @@ def test_the_card_and_the_list_are_printed(capsys):
         (["gru", "--hidden", "0"], "cell.hidden is 0"),
         (["gru", "--inputs", "0"], "--inputs is 0"),
         (["lstm", "forget_gate=coupled", "input_gate=false"], "where input_gate is false"),
+        (["lstm", "forget_gate=none", "gate_init=chrono"], "where forget_gate is 'none'"),
         (["lru", "r_min=0.9", "r_max=0.5"], "below r_max"),
     ],
 )
