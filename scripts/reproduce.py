@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gru_lab.training import Experiment
 
 ABOUT = """\
-Trains the runs behind a published table and writes our numbers beside the published ones, README.md in DIR.
+Trains the runs behind a published table and writes our numbers beside the published ones, page.md in DIR.
 Entries that are not run are named there with their commands and about how long they take."""
 RULES = """\
 Finished runs are kept: a second call trains nothing, an interrupted one goes on where it stopped. What an archive
@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
             for entry, job, command in zip(entries, jobs, commands, strict=True)
         ]
         page = table.page(placed, shlex.join(["scripts/reproduce", *argv]))
-        paths = save(page.files(), options.out or jobs[0].folder / "report")
+        paths = save(page.files("page"), options.out or jobs[0].folder / "report")
         print(page.write("markdown"))
         print(f"written to {plain(paths[0].parent)}: {', '.join(path.name for path in paths)}")
         for sentence in there.broken:

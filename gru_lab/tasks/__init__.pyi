@@ -26,6 +26,7 @@ from gru_lab.tasks.music import MuseData as MuseData
 from gru_lab.tasks.music import Nottingham as Nottingham
 from gru_lab.tasks.music import PianoMidi as PianoMidi
 from gru_lab.tasks.parity import Parity as Parity
+from gru_lab.tasks.random_labels import RandomLabels as RandomLabels
 from gru_lab.tasks.reviews import ImdbReviews as ImdbReviews
 from gru_lab.tasks.selective_copy import SelectiveCopy as SelectiveCopy
 from gru_lab.tasks.sinusoid import Sinusoid as Sinusoid

@@ -34,6 +34,8 @@ class Task(Schema):
     A task whose metric is not a sum over answers is `scored`: `predictions` says what is kept of the network's outputs,
     `score` judges those of a whole set on the host.
 
+    A task that asks for its training set again, as one of memory capacity, is learned `by_heart`.
+
     A task whose sequences can be made longer has a field `length`, and in `ladder` its values from easy to hard.
     """
 
@@ -43,6 +45,7 @@ class Task(Schema):
     readout: ClassVar[Literal["last", "every"]] = "last"
     answer: ClassVar[Literal["class", "real", "labels"]]
     scored: ClassVar[bool] = False
+    by_heart: ClassVar[bool] = False
     ladder: ClassVar[tuple[int, ...]] = ()
 
     def __post_init__(self) -> None:

@@ -94,3 +94,15 @@ def test_permuted_digits_hold_the_same_grey_values_elsewhere():
 def test_tasks_too_short_are_refused(name, fields):
     with pytest.raises(UserError, match=f"task.{next(iter(fields))} is"):
         tasks.create(name, **fields)
+
+
+def test_random_labels_are_floored_by_what_the_last_vector_tells():
+    task = tasks.create("random_labels", sequences=300, steps=2, width=3)
+    batch = task.source().holdout("train", 300)
+    rights = 0
+    for last in itertools.product((-1.0, 1.0), repeat=3):
+        labels = np.asarray(batch.targets)[(np.asarray(batch.inputs)[:, -1] == last).all(axis=1)]
+        rights += max((labels == 0).sum(), (labels == 1).sum())
+    assert task.floor == rights / 300 and len({row.tobytes() for row in np.asarray(batch.inputs)}) <= 64
+    other = tasks.create("random_labels", sequences=300, steps=2, width=3, draw=1).source().holdout("train", 300)
+    assert not np.array_equal(batch.targets, other.targets)

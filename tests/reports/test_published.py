@@ -8,6 +8,7 @@ import pytest
 from tiny import ROOT, SIZES
 
 from gru_lab.composition import compose
+from gru_lab.models.model import Spec, count_parameters
 from gru_lab.reports import published
 from gru_lab.reports.published import Entry, Placed
 from gru_lab.runs import find_records
@@ -107,6 +108,8 @@ def test_a_single_run_is_compared_and_not_the_mean():
     cells = [Table()._cells(Placed(Entry("", "", value, (), 1), values, "")) for value in (1.55, 2.0, 3.0)]
     assert [cell[3] for cell in cells] == ["yes", "yes", "no"]
     assert all(float(cell[1].split("[")[1].split(",")[0]) > 1.2 for cell in cells)
+    some = Members(values[:5])  # seven never came there, and would have had the worst numbers
+    assert Table()._cells(Placed(Entry("", "", 1.2, (), 1), some, ""))[1:4] == ["1.2 (of 5 alone)", "", ""]
 
 
 @pytest.mark.parametrize("name", published.names())
@@ -116,7 +119,15 @@ def test_every_entry_composes(name, real_data):
         assert compose("train", list(entry.arguments))[0].experiment.population.seeds >= 3, entry.arguments
 
 
-def test_sizes_of_small_networks_exist():
-    """Where a budget is so small that 2% of it are a few weights, no size need come near; found in this table."""
-    for entry in published.create("hochreiter1997").entries():
+@pytest.mark.parametrize("name", ["hochreiter1997", "collins2017"])
+def test_small_networks_have_a_size(name):
+    """No size need come within 2% of a budget of a few hundred weights, as once in these tables."""
+    for entry in published.create(name).entries():
         compose("train", list(entry.arguments))
+
+
+def test_labels_are_counted_per_parameter():
+    for entry in published.create("collins2017").entries()[:3]:
+        one = compose("train", list(entry.arguments))[0].experiment
+        spec = Spec(one.task.inputs, one.task.outputs, one.task.symbols, one.task.readout)
+        assert one.task.sequences == sum(count_parameters(one.model, one.cell, spec).values()), entry.column

@@ -14,7 +14,8 @@ from gru_lab.schema import Registry, Schema, UserError
 READING = (
     "Ours: the mean over our seeds with its 95% interval. One run: where a single run like ours falls in 95% of cases; "
     "a paper's number is of one run unless its page says otherwise, and agrees where it lies in there. The interval of "
-    "the mean says nothing about that: it shrinks with our seeds."
+    "the mean says nothing about that: it shrinks with our seeds. Where only some of our seeds have a number, it is "
+    "told of how many the mean is; it then says nothing about a single run."
 )
 
 
@@ -102,7 +103,7 @@ class Published(Schema):
 
     def _cells(self, placed: Placed) -> list[str]:
         value, group = placed.entry.value, placed.group
-        published = "-" if value is None else f"{value:.4g}"
+        published = "-" if value is None else _number(value)
         if group is None:
             return [published, "not run here", "", "", "", "", ""]
         values, seeds = self.ours(group), len(group.members)
@@ -111,12 +112,18 @@ class Published(Schema):
         around = statistics.interval(values, self.limits)
         if around is None:
             return [published, "none", "", "", *counts]
+        if len(values) < seeds:  # those that never came there would have had the worst numbers
+            return [published, f"{_number(around.value)} (of {len(values)} alone)", "", "", *counts]
+        ours = f"{_number(around.value)} [{_number(around.low)}, {_number(around.high)}]"
+        if len(values) < 3:  # two runs say nothing about a third
+            return [published, ours if len(values) > 1 else _number(around.value), "", "", *counts]
         low, high = statistics.prediction(values, 1, self.limits)
-        ours = f"{around.value:.4g} [{around.low:.4g}, {around.high:.4g}]" if len(values) > 1 else f"{around.value:.4g}"
-        if len(values) < 3:
-            return [published, ours, "", "", *counts]  # two runs say nothing about a third
         agrees = "" if value is None else "yes" if low <= value <= high else "no"
-        return [published, ours, f"{low:.4g} to {high:.4g}", agrees, *counts]
+        return [published, ours, f"{_number(low)} to {_number(high)}", agrees, *counts]
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e8 else f"{value:.4g}"
 
 
 def _duration(minutes: float) -> str:
