@@ -65,10 +65,10 @@ class Training(Schema):
     states, readout, loss and optimiser stay as they are (Micikevicius et al. 2018). Noise, truncation and precision
     are of training alone: evaluation knows none of them.
 
-    `divergence` says what becomes of a member whose loss, gradient or updated parameters are not finite, as is found
-    inside of the compiled loop: `stop` ends it with its last healthy parameters, and its record says `diverged`; `skip`
-    passes over such an update, goes on with the next batch, and counts it in the record; `raise` ends the run with an
-    error.
+    `divergence` says what becomes of a member whose loss, norm of the gradient or updated parameters are not finite, as
+    is found inside of the compiled loop: `stop` ends it with its last healthy parameters, and its record says
+    `diverged`; `skip` passes over such an update, goes on with the next batch, and counts it in the record; `raise`
+    ends the run with an error.
 
     `chunk` is how many sequences are evaluated at once; null chooses by the memory at hand. `parts` is how many parts
     a batch is cut into, each on a device of its own; null chooses by devices, members and the size of a batch, and cuts

@@ -204,7 +204,9 @@ def make_program(experiment: Experiment, dropout: bool = True, parts: int = 1) -
         gradient = remedy.beside_loss(gradient, state.update, lambda: of_penalty(params, hyper, batch))
         change, optimizer_state = optimizer.update(gradient, state.optimizer, params, value=loss)
         params = constrained(optax.apply_updates(params, scaled(change)), batch)
-        healthy = jnp.isfinite(loss) & all_finite(gradient) & all_finite(params) & (state.diverged_at == NEVER)
+        # Squares above 1e38 overflow: such a gradient, clipped, were zero, and in Adam it would stop all that follows.
+        steep = ~jnp.isfinite(optax.tree.norm(gradient))
+        healthy = jnp.isfinite(loss) & ~steep & all_finite(params) & (state.diverged_at == NEVER)
         average = state.average
         if average is not None:
             average = constrained(averaged(average, params, setting.average, state.update + 1), batch)

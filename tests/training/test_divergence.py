@@ -5,7 +5,8 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
-from tiny import command, experiment, run
+import pytest
+from tiny import adam, command, experiment, run
 
 from gru_lab import tasks
 from gru_lab.commandline import main, train
@@ -109,6 +110,25 @@ def test_what_is_skipped_leaves_no_trace_and_what_follows_is_trained():
     data = {"train": (), "validation": in_chunks(program.source.holdout("validation", 8), 8, np.ones(8, np.float32))}
     _, measured = jax.jit(program.advance)(program.init(jax.random.key(0), ours.hyper), data, None)
     assert np.isfinite(measured["train_loss"]), "a mean over the updates that were made"
+
+
+@dataclasses.dataclass(frozen=True)
+class Steep(type(tasks.create("adding"))):
+    """Adding where the loss is as it was and its gradient 1e25 times as steep: finite, and its square is not."""
+
+    def loss(self, outputs, batch):
+        total, count = super().loss(outputs, batch)
+        steep = 1e25 * outputs.sum()
+        return Sum(total + steep - jax.lax.stop_gradient(steep), count)
+
+
+@pytest.mark.parametrize("clip", ["norm", "none"])
+def test_a_gradient_whose_square_overflows_is_told(clip):
+    """Clipped by its norm, infinity, it would be zero; not clipped, Adam's second moment would be infinity for ever."""
+    ours = experiment(task=Steep(length=4), optimizer=adam(clip=clip))
+    program = make_program(ours)
+    state, _ = jax.jit(lambda state: program.update(state, (), None))(program.init(jax.random.key(0), ours.hyper))
+    assert state.diverged_at == 1
 
 
 def test_divergence_is_an_error_where_that_is_asked_for(tmp_path, capsys):
