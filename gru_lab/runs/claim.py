@@ -22,7 +22,6 @@ from gru_lab.errors import UserError
 
 BEAT = 5.0  # seconds between two signs of life
 SILENCE = 60.0  # seconds without a new one after which a claim is taken over
-
 TRIES = 3  # to read a claim that is given back
 
 
@@ -181,9 +180,8 @@ def _gone(owner: dict[str, Any]) -> bool:
         return False
 
 
-_seen: dict[
-    Path, tuple[Any, float]
-] = {}  # the last sign of life of each claim, and when it was first seen, by our watch
+# The last sign of life of each claim, and when it was first seen, by our watch.
+_seen: dict[Path, tuple[Any, float]] = {}
 
 
 def _silence(path: Path, owner: dict[str, Any]) -> float:

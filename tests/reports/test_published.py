@@ -14,12 +14,22 @@ from gru_lab.reports.published import Entry, Placed
 from gru_lab.runs import find_records
 
 
-@pytest.fixture(scope="module")
-def reproduce():
-    spec = importlib.util.spec_from_file_location("reproduce", ROOT / "scripts" / "reproduce.py")
+def script(name):
+    """A program of scripts/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def reproduce():
+    return script("reproduce")
+
+
+@pytest.fixture(scope="module")
+def records():
+    return script("records")
 
 
 @pytest.mark.parametrize("name", published.names())
@@ -33,6 +43,22 @@ def test_every_entry_names_a_run_of_its_own(name):
     page = table.page([Placed(entry, None, " ".join(entry.arguments)) for entry in entries]).write("markdown")
     for entry in entries:
         assert " ".join(entry.arguments) in page.replace("\\", "")
+
+
+STUDIED = [name for name in published.names() if (ROOT / "experiments" / name / "records").is_dir()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIED)
+def test_the_page_of_a_study_is_what_its_records_say(name, tmp_path, reproduce, records, real_data, capsys):
+    study = ROOT / "experiments" / name
+    assert records.main(["import", str(study / "records"), str(tmp_path / "runs" / name)]) == 0
+    arguments = [name, "--report", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
+    assert reproduce.main(arguments) == 0
+    made, kept = ((folder / "page.md").read_text() for folder in (tmp_path / "out", study))
+    assert made.partition("## Side by side")[2] == kept.partition("## Side by side")[2]
+    table = [line for line in kept.splitlines() if line.startswith("|")]
+    assert len(table) > 4 and "\n".join(table) in (study / "README.md").read_text()
 
 
 TABLE = '''
