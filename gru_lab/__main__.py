@@ -1,27 +1,30 @@
-"""`python -m gru_lab check CELL`: see `gru_lab.check`.
-
-python -m gru_lab check my_cells.py:Mine     check a new cell
-python -m gru_lab.cells                      list the cells, or show one
-python -m gru_lab.tasks                      list the tasks, or show one
-python -m gru_lab.recurrence gru             show how a step is split, or tune its loop
-"""
+"""`gru-lab NAME ...`, or `python -m gru_lab NAME ...`: the programs of GRU Lab by their names."""
 
 import sys
 
-from gru_lab.exits import leave
+from gru_lab import programs
+from gru_lab.exits import COMMAND
 
 
-def main() -> int:
-    """The exit status of the program that is named first."""
+def main() -> None:
+    """Run the program that is named first, or list them all; exits with its status."""
     words = sys.argv[1:]
-    if words[:1] == ["check"]:
-        from gru_lab.check import main as check
+    if not words or words[0] in ("-h", "--help"):
+        print("usage: gru-lab NAME ...\n")
+        for name in programs.names():
+            print(f"  {name:<12} {programs.about(name)}")
+        print('\ngru-lab NAME --help tells more of each. Tab completion: eval "$(gru-lab complete)"')
+        return
+    name = words[0]
+    if name not in programs.names():
+        from gru_lab.errors import listed, nearest
 
-        return check(words[1:])
-    asked = not words or words[0] in ("-h", "--help")
-    print(__doc__ if asked else f"{words[0]!r} is unknown: it must be check", file=None if asked else sys.stderr)
-    return 0 if asked else 2
+        names = programs.names()
+        print(f"{name!r} is unknown: it must be {listed(names)}.{nearest(name, names)}", file=sys.stderr)
+        sys.exit(2)
+    sys.argv = [f"{COMMAND} {name}", *words[1:]]
+    programs.start(name)
 
 
 if __name__ == "__main__":
-    leave(main)
+    main()

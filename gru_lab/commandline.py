@@ -8,65 +8,24 @@ import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gru_lab import composition
 from gru_lab.arguments import UNREADABLE
 from gru_lab.compile_cache import keep_compiled
-from gru_lab.composition import options
 from gru_lab.config import Job, check_known
 from gru_lab.errors import UserError
 from gru_lab.exits import Stopped
 from gru_lab.hosts import following, hosts_at_hand, join, several
 from gru_lab.launchers import launch
 from gru_lab.launchers.launcher import one_device_a_core as one_device_a_core
+from gru_lab.manual import asked, help_text
 from gru_lab.schema import Schema, build
 
 if TYPE_CHECKING:
     from gru_lab.training import Run
 
 S = TypeVar("S", bound=Schema)
-
-HELP = """{doc}
-
-usage: python {program} [-m] [group=option ...] [group.field=value ...]
-
-  -m, --multirun   one run for every combination of values separated by commas
-  --cfg job        print the configuration instead of running it
-  --help           this text;  --hydra-help: what else Hydra can do (launchers, tab completion)
-
-Groups and their options; a class of the user's own in any of them: cell=path/to/my_cells.py:MyCell
-
-{groups}
-
-Examples
-
-  cell=gru task=adding task.length=200        one cell on one task
-  -m network=rnn,lstm,gru task=adding,copy    six runs, one per pair
-  cell=lstm cell.hidden=128 cell.peephole=true
-  cell.hidden=auto model.parameters=20000     the hidden size that meets a budget
-  network=transformer model.parameters=20000     a network without a cell; so is tcn
-  optimizer=rmsprop optimizer.learning_rate=1e-3 optimizer.clip=elementwise
-  remedy=omega remedy.strength=0.5            a regulariser against vanishing gradients
-  training.updates=10000 training.batch=64 training.evaluate_every=200
-  population.seeds=10                         ten members in one compiled program
-  population.axes.optimizer.learning_rate=[1e-3,3e-3,1e-2]    and for three rates, thirty
-  protocol=tuned                              the learning rate is chosen first, on seeds of its own
-  protocol=tuned protocol.axes.optimizer.learning_rate=[1e-3,1e-2] protocol.seeds=3
-  protocol=optuna 'protocol.axes.optimizer.learning_rate={{loguniform:[1e-4,1e-1]}}' protocol.sampler=gp
-  method.remat_every=32                       less memory: states are stored every 32 steps
-  method.layout=tuned                         as `python -m gru_lab.recurrence tune` measured it on this machine
-  model.layers=2 model.embedding=16
-  sweep=tonight paths.runs=/data/runs         where records go: <paths.runs>/<sweep>/<run>/
-  'callbacks.diagnostics.names=[gradient_flow,gates]'    measured at every evaluation
-  callbacks.wandb.mode=online                 Weights & Biases; 'callbacks=[wandb]' is offline
-  force=true                                  train anew what has finished; the old results are moved aside
-  experiment=compare/adding                   a preset of configs/experiment/
-  -m experiment=zoo/adding 'cell=glob(*)'     every cell there is
-  debug=quick                                 a few updates, to see that everything works
-  -m hydra/launcher=joblib ...                jobs side by side; hydra/launcher=submitit_slurm: on a cluster
-"""
 
 
 def main(name: str, action: Callable[[Job], Any], doc: str, argv: Sequence[str] | None = None) -> int:
@@ -84,7 +43,7 @@ def main(name: str, action: Callable[[Job], Any], doc: str, argv: Sequence[str] 
 def program(run: Callable[[list[str]], None], doc: str, argv: Sequence[str] | None = None) -> int:
     """`run(arguments)`, or the help if they ask for it; returns the exit status. For `doc` and `argv` see `main`."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    if {"-h", "--help"} & set(arguments):
+    if asked(arguments):
         print(help_text(doc))
         return 0
 
@@ -183,10 +142,3 @@ def own_options(schema: type[S], arguments: Sequence[str]) -> tuple[S, list[str]
                 check_known(name.lstrip("+~"), names)
             rest.append(argument)
     return build(schema, fields), rest
-
-
-def help_text(doc: str) -> str:
-    """The text of `--help`: groups and their options as they are found."""
-    groups = "\n".join(f"  {group:<12} {', '.join(names)}" for group, names in options().items())
-    program = f"experiments/{Path(sys.argv[0]).name}"
-    return HELP.format(doc=doc.strip(), program=program, groups=groups)

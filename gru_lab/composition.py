@@ -13,23 +13,11 @@ from gru_lab.config import FAMILIES, Job, build_job, check_writable, network, no
 from gru_lab.errors import UserError, listed, nearest
 from gru_lab.launchers import launch
 from gru_lab.launchers import names as launchers
+from gru_lab.manual import options
 from gru_lab.presets import configs
 
 LAUNCHER = ("hydra/launcher", "hydra.launcher.")
 SHOWN = {"job": lambda name: name != "hydra", "hydra": lambda name: name == "hydra", "all": lambda name: True}
-
-
-def options() -> dict[str, list[str]]:
-    """The options of every group: those of the dataclasses first, then the presets of the YAML files."""
-    by_group: dict[str, list[str]] = {}
-    for group, option, *_ in nodes():
-        by_group.setdefault(group, []).append(option)
-    for path in sorted(configs().rglob("*.yaml")):
-        group, *folders = path.parent.relative_to(configs()).parts or ("",)
-        if group not in ("", "hydra"):
-            by_group.setdefault(group, []).append("/".join((*folders, path.stem)))
-    by_group["network"] += [path.stem for path in _cells()]
-    return by_group
 
 
 def compose(name: str, arguments: Sequence[str]) -> list[Job]:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn, TextIO
 
 ENDING = ("SIGINT", "SIGTERM", "SIGHUP")  # Ctrl-C, a scheduler, a terminal that was closed
+COMMAND = "gru-lab"  # the command of an installed package, followed by the name of a program
 READER_GONE = 128 + 13  # the status of a program that SIGPIPE ended
 
 
@@ -22,6 +23,11 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         self.name, self.status = signal.Signals(number).name, 128 + number
         super().__init__(self.name)
+
+
+def called(script: str) -> str:
+    """The words that this program was called by: those of the installed command, or else `script`."""
+    return sys.argv[0] if sys.argv[0].startswith(f"{COMMAND} ") else script
 
 
 def leave(main: Callable[[], int | None]) -> NoReturn:
@@ -100,4 +106,4 @@ def _silence(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-__all__ = ["Stopped", "leave"]
+__all__ = ["COMMAND", "Stopped", "called", "leave"]

@@ -8,6 +8,7 @@ from typing import Any
 
 from gru_lab.config import Job
 from gru_lab.errors import UserError, in_one_line
+from gru_lab.exits import called
 from gru_lab.hosts import following
 from gru_lab.launchers.launcher import Action, Outcome, create, one_device_a_part
 from gru_lab.runs.sweep import Plan, Planned, keep_plan
@@ -50,7 +51,9 @@ def launch(jobs: Sequence[Job], action: Action, part: str = "") -> list[Any]:
 
 def keep_plans(jobs: Sequence[Job], part: str = "") -> None:
     """Write down, in each sweep's folder, what the command is going to do there."""
-    command = shlex.join(["python", *sys.argv]) if sys.argv[0].endswith(".py") else ""
+    script, *arguments = sys.argv
+    said = called(f"python {script}" if script.endswith(".py") else "")  # "" within a program of the user's own
+    command = said and shlex.join([*said.split(), *arguments])
     for folder in () if following() else dict.fromkeys(job.folder for job in jobs):
         planned: dict[str, Planned] = {}
         for job in jobs:

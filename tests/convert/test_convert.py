@@ -2,7 +2,6 @@
 
 import importlib.util
 import os
-import sys
 from pathlib import Path
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
@@ -13,10 +12,8 @@ import numpy as np
 import pytest
 
 from gru_lab import cells, convert, unroll
+from gru_lab.programs.convert import main as convert_weights
 from gru_lab.schema import UserError
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "scripts"))
-from convert_weights import main as convert_weights
 
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="trains a PyTorch model: `pip install gru-lab[parity]`"

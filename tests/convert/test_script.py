@@ -7,15 +7,13 @@ import types
 import jax
 import numpy as np
 import pytest
-from tiny import ROOT, experiment, run
+from tiny import experiment, run
 
 from gru_lab import cells, convert, load
 from gru_lab.convert.files import _state_dict
 from gru_lab.errors import UserError
 from gru_lab.models import create as model
-
-sys.path.insert(0, str(ROOT / "scripts"))
-from convert_weights import main as convert_weights
+from gru_lab.programs.convert import main as convert_weights
 
 OURS = ["--from", "gru_lab", "--to", "gru_lab"]
 

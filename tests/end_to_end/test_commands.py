@@ -11,9 +11,11 @@ import time
 import pytest
 from tiny import CELL, ROOT, contents, experiment, numbers, run
 
-from gru_lab import cells, tasks
-from gru_lab.commandline import help_text
+from gru_lab import cells, programs, tasks
 from gru_lab.composition import compose
+from gru_lab.config import nodes
+from gru_lab.manual import help_text, options
+from gru_lab.programs.complete import candidates
 from gru_lab.runs import Record, find_records
 from gru_lab.training import optimizers
 
@@ -119,6 +121,39 @@ def test_help_lists_groups_and_examples_and_is_quick(tmp_path):
         assert word in said
     for name in (*cells.names(), *tasks.names()):
         assert re.search(rf"\b{name}\b", said), name
+
+
+def test_options_are_read_from_the_files_as_the_registries_have_them():
+    by_group = {}
+    for group, option, *_ in nodes():
+        by_group.setdefault(group, []).append(option)
+    read = options()
+    assert {group: read[group][: len(names)] for group, names in by_group.items()} == by_group
+    assert {*read} - {*by_group} == {"debug", "experiment"} and "lstm_chrono" in read["cell"]
+
+
+LIGHT = """
+import atexit, sys
+from gru_lab.__main__ import main
+sys.argv = ["gru-lab", sys.argv[1], "--help"]
+atexit.register(lambda: print(sorted({"jax", "hydra", "flax"} & {*sys.modules})))
+main()
+"""
+
+
+def test_help_imports_nothing_that_takes_time(tmp_path):
+    """Each under a second: neither JAX nor Hydra is waited for, but by the list of frameworks that convert can."""
+    for name in programs.names():
+        command = [sys.executable, "-c", LIGHT, name]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert (done.returncode == 0 and "usage" in done.stdout.lower()) or name == "complete", done.stderr
+        assert done.stdout.splitlines()[-1] == ("['jax']" if name == "convert" else "[]"), name
+
+
+def test_words_are_completed():
+    assert candidates("gru-lab sw") == ["sweep"] and "cell=" in candidates("gru-lab train ")
+    assert candidates("gru-lab train -m cell=gru task=adding,cop") == ["task=adding,copy"]
+    assert candidates("gru-lab train network=transf") == ["network=transformer"] and candidates("gru-lab table x") == []
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from gru_lab import commandline
 from gru_lab.commandline import guarded, main
 from gru_lab.errors import UserError, nearest
 from gru_lab.exits import Stopped, leave
+from gru_lab.programs import names
+from gru_lab.programs.gradients import Study
 from gru_lab.schema import build
 from gru_lab.training.callbacks.checkpoint import Checkpoint
 
@@ -92,9 +95,12 @@ def test_a_broken_pipe_that_is_not_the_readers_is_told():
 def test_every_program_that_prints_leaves_by_the_one_door():
     programs = [*ROOT.glob("experiments/*.py"), *ROOT.glob("scripts/*.py"), *ROOT.glob("gru_lab/*/__main__.py")]
     printing = [path for path in programs if "__main__" in (text := path.read_text()) and "print" in text]
-    printing += [ROOT / "experiments" / "train.py"]
-    assert len(printing) > 10
+    assert len(printing) > 5
     assert [path.name for path in printing if "    leave(" not in path.read_text()] == []
+    shells = [path for path in programs if "gru_lab.programs import start" in path.read_text()]
+    assert {re.search(r'    start\("(\w+)"\)', path.read_text())[1] for path in shells} | {
+        "cells", "check", "complete", "tasks"
+    } == {*names()}  # fmt: skip
 
 
 HINTS = [
@@ -135,11 +141,6 @@ def test_hints_look_one_level_down(line, sentence, my_folder, monkeypatch, capsy
 
 
 def test_a_program_knows_its_own_settings():
-    sys.path.insert(0, str(ROOT / "experiments"))
-    try:
-        from gradients import Study
-    finally:
-        sys.path.pop(0)
     for line, near in (("animat=true", "animate"), ("seeds=3", "population.seeds"), ("task=ading", None)):
         if near is None:
             assert commandline.own_options(Study, [line]) == (build(Study, {}), [line])
@@ -226,10 +227,11 @@ runpy.run_path({program!r}, run_name="__main__")
 """
 
 
-def test_an_interruption_while_a_program_is_imported_is_one_word():
+@pytest.mark.parametrize("program", ["experiments/train.py", "experiments/gradients.py", "scripts/compare.py"])
+def test_an_interruption_while_a_program_is_imported_is_one_word(program):
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         pytest.skip("the tests were started to outlive SIGINT, and so are the programs that they start")
-    process = start(["-c", INTERRUPTED.format(program=str(ROOT / "experiments" / "train.py"))])
+    process = start(["-c", INTERRUPTED.format(program=str(ROOT / program))])
     assert process.communicate(timeout=60) == ("", "interrupted\n") and process.returncode == 130
 
 

@@ -2,16 +2,16 @@
 
 import dataclasses
 import http.client
-import runpy
 import threading
 
 import pytest
-from tiny import ROOT, experiment, run
+from tiny import experiment, run
 
+from gru_lab.programs import serve
 from gru_lab.reports.live import live, mark
 from gru_lab.training.callbacks import Callback, Listener
 
-SERVE = runpy.run_path(str(ROOT / "scripts" / "serve.py"))
+SERVE = vars(serve)
 
 
 def test_the_page_shows_a_run_while_it_trains_and_then_what_it_reached(tmp_path):

@@ -1,6 +1,5 @@
 """A small encoder-decoder learns to translate, and `scripts/translate.py` lets it."""
 
-import importlib.util
 import math
 import sys
 
@@ -10,10 +9,7 @@ import tiny
 
 from gru_lab import cells, models, tasks
 from gru_lab.data.words import words_of
-
-spec = importlib.util.spec_from_file_location("translate", tiny.ROOT / "scripts" / "translate.py")
-translate = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(translate)
+from gru_lab.programs import translate
 
 
 @pytest.mark.slow

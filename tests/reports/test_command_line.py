@@ -1,6 +1,5 @@
 import json
 import re
-import runpy
 import shutil
 import subprocess
 import sys
@@ -11,12 +10,12 @@ from conftest import flow
 
 from gru_lab import reports
 from gru_lab.errors import UserError
+from gru_lab.programs.table import main
 from gru_lab.reports import publishing
 from gru_lab.runs import Found, Record
 from gru_lab.runs.store import measurement_line
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "table.py"
-main = runpy.run_path(str(SCRIPT))["main"]
 
 
 @pytest.fixture
@@ -205,7 +204,7 @@ def test_a_second_call_loads_no_library_that_draws(run, found, tmp_path, drawn):
     run("gru")
     reports.publish(found(), tmp_path / "out")
     code = (
-        f"import runpy, sys; main = runpy.run_path({str(SCRIPT)!r})['main']\n"
+        "import sys; from gru_lab.programs.table import main\n"
         "try: main(['--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "assert not {'jax', 'rich', 'numpy'} & set(sys.modules), 'help waits'\n"

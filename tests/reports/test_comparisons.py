@@ -3,13 +3,12 @@
 import csv
 import itertools
 import math
-import runpy
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from gru_lab.errors import UserError
+from gru_lab.programs.table import main
 from gru_lab.reports import comparison_tables, pages
 from gru_lab.reports.comparisons import compare
 from gru_lab.reports.coverage import (
@@ -35,7 +34,6 @@ from gru_lab.reports.effects import (
 from gru_lab.reports.table import build
 from gru_lab.runs import Found
 
-main = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "table.py"))["main"]
 RNG = np.random.default_rng(5)
 
 

@@ -1,7 +1,6 @@
 """Published tables: every entry composes, and ours stand beside the numbers of the paper, or are said to be missing."""
 
 import dataclasses
-import importlib.util
 import re
 
 import pytest
@@ -9,27 +8,10 @@ from tiny import ROOT, SIZES
 
 from gru_lab.composition import compose
 from gru_lab.models.model import Spec, count_parameters
+from gru_lab.programs import records, reproduce
 from gru_lab.reports import published
 from gru_lab.reports.published import Entry, Placed
 from gru_lab.runs import find_records
-
-
-def script(name):
-    """A program of scripts/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def reproduce():
-    return script("reproduce")
-
-
-@pytest.fixture(scope="module")
-def records():
-    return script("records")
 
 
 @pytest.mark.parametrize("name", published.names())
@@ -50,7 +32,7 @@ STUDIED = [name for name in published.names() if (ROOT / "experiments" / name / 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIED)
-def test_the_page_of_a_study_is_what_its_records_say(name, tmp_path, reproduce, records, real_data, capsys):
+def test_the_page_of_a_study_is_what_its_records_say(name, tmp_path, real_data, capsys):
     study = ROOT / "experiments" / name
     assert records.main(["import", str(study / "records"), str(tmp_path / "runs" / name)]) == 0
     arguments = [name, "--report", "--runs", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
@@ -82,7 +64,7 @@ class Ours(Published):
 '''
 
 
-def test_ours_stand_beside_the_published_numbers(folder, tmp_path, capsys, reproduce):
+def test_ours_stand_beside_the_published_numbers(folder, tmp_path, capsys):
     file = folder / "our_table.py"
     sizes = [*(size for size in SIZES if "seeds" not in size), "population.seeds=3"]
     file.write_text(TABLE.replace("{sizes}", repr(sizes)))

@@ -1,12 +1,12 @@
 """Archives: what is imported is what was exported, sweeps go on from it, and nothing that was changed gets in."""
 
 import gzip
-import importlib.util
 
 import pytest
-from tiny import ROOT, contents, experiment, run, trained
+from tiny import contents, experiment, run, trained
 
 from gru_lab import UserError, reports
+from gru_lab.programs import records
 from gru_lab.runs import find_records
 from gru_lab.runs.archive import LOGS, MEMBERS, RUNS, export_members, import_members
 from gru_lab.training import protocols
@@ -105,9 +105,6 @@ def test_what_was_changed_does_not_get_in(name, change, sentence, exported, tmp_
 
 
 def test_the_command(exported, sweep, tmp_path, capsys):
-    spec = importlib.util.spec_from_file_location("records", ROOT / "scripts" / "records.py")
-    records = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(records)
     assert records.main(["import", str(exported), str(tmp_path / "new")]) == 0
     assert capsys.readouterr().out.startswith("8 members are now in ")
     next((tmp_path / "new").rglob("metrics.jsonl")).unlink()

@@ -3,16 +3,16 @@
 import dataclasses
 import errno
 import json
-import runpy
 import threading
 
 import pytest
 from test_claim import holder, stop
-from tiny import ROOT, contents, experiment, run, stopper
+from tiny import contents, experiment, run, stopper
 
 from gru_lab import UserError, tasks
 from gru_lab.config import Job, Paths
 from gru_lab.launchers import launch
+from gru_lab.programs.sweep import main as status
 from gru_lab.runs import RunFolder
 from gru_lab.runs import claim as claims
 from gru_lab.runs.files import DiskFull
@@ -59,7 +59,6 @@ def test_a_failed_run_takes_no_other_down_and_stands_at_the_end_with_its_name(tm
     assert (failed.word, failed.name, failed.failure) == ("failed", name, "RuntimeError: it broke")
     assert done.word == "done" and failed.seconds > 0, "the other run tells what an update takes"
     assert "Traceback" in (tmp_path / "s" / name / "failure.txt").read_text()
-    status = runpy.run_path(str(ROOT / "scripts" / "sweep.py"))["main"]
     assert status(["status", str(tmp_path / "s")]) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith(f"{name}  0/2  failed: RuntimeError: it broke (") and said[1].endswith("  2/2  done")

@@ -1,6 +1,5 @@
 """Tasks on real data: what they ask, their floors computed by other means, and no test sequence in training."""
 
-import importlib.util
 import itertools
 import os
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from gru_lab import tasks
 from gru_lab.data import music, sets
+from gru_lab.programs import prepare
 
 ROOT = Path(__file__).parents[2]
 
@@ -105,11 +105,8 @@ def test_the_identity_of_a_run_feels_the_data_alone(tmp_path, monkeypatch):
 def test_the_script_prepares_and_says_what_it_cannot(tmp_path, monkeypatch, capsys):
     brought = os.environ["GRU_LAB_DATA"]
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "tfds"))
-    spec = importlib.util.spec_from_file_location("prepare_data", ROOT / "scripts" / "prepare_data.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    assert script.main(["jsb_chorales", "adding", "--from", brought]) == 0
+    assert prepare.main(["jsb_chorales", "adding", "--from", brought]) == 0
     assert "jsb_chorales.safetensors" in capsys.readouterr().out
-    assert script.main(["jsb_choral"]) == 2 and "Did you mean 'jsb_chorales'?" in capsys.readouterr().err
-    assert script.main(["adding", "--from", str(tmp_path / "nowhere")]) == 2
+    assert prepare.main(["jsb_choral"]) == 2 and "Did you mean 'jsb_chorales'?" in capsys.readouterr().err
+    assert prepare.main(["adding", "--from", str(tmp_path / "nowhere")]) == 2
     assert "paths.manual_dir is" in capsys.readouterr().err

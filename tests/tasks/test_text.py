@@ -1,6 +1,5 @@
 """Character models: their windows, their floors, and a network that writes."""
 
-import importlib.util
 import math
 from collections import Counter
 from itertools import pairwise
@@ -12,11 +11,9 @@ import pytest
 import tiny
 
 from gru_lab import UserError, tasks
+from gru_lab.programs import generate
 
 ROOT = Path(__file__).parents[2]
-spec = importlib.util.spec_from_file_location("generate", ROOT / "scripts" / "generate.py")
-generate = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(generate)
 
 
 @pytest.fixture
