@@ -123,7 +123,7 @@ class Published(Schema):
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e8 else f"{value:.4g}"
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e8 else f"{value:.4g}"
 
 
 def _duration(minutes: float) -> str:
