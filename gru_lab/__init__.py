@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gru_lab.recurrence import unroll, unroll_stack
     from gru_lab.training import Experiment, load, run
 
-__version__ = "0.1.0"  # the only place: pyproject.toml reads it
+__version__ = "0.2.0"  # the only place: pyproject.toml reads it
 __all__ = [
     "Experiment",
     "UserError",

@@ -74,4 +74,38 @@ print(gru_lab.__file__, configs(), sep="\\n")
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     package = wheel / "gru_lab"
+    entries = next(wheel.glob("*.dist-info")) / "entry_points.txt"
+    assert "gru-lab = gru_lab.__main__:main" in entries.read_text()
     assert done.stdout.splitlines() == [str(package / "__init__.py"), str(package / "configs")]
+
+
+@pytest.mark.slow
+def test_an_installed_command_trains_and_compares_outside_of_the_checkout(tmp_path):
+    """In an environment of its own; its packages are those of this one, which the network is not asked for."""
+    import sysconfig
+
+    built = tmp_path / "built"
+    assert subprocess.run(builder(built), cwd=ROOT, capture_output=True, check=False).returncode == 0
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    site = Path(sysconfig.get_path("purelib", vars={"base": str(tmp_path / "env")}))
+    zipfile.ZipFile(next(built.glob("*.whl"))).extractall(site)
+    (site / "others.pth").write_text(f"{sysconfig.get_path('purelib')}\n")
+    program = tmp_path / "env" / "bin" / "python"
+
+    def gru_lab_command(*words):
+        command = [program, "-P", "-m", "gru_lab", *words]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    where = "import gru_lab; print(gru_lab.__file__)"
+    assert subprocess.run([program, "-c", where], capture_output=True, text=True, cwd=tmp_path).stdout.startswith(
+        str(site)
+    )
+    line = ["debug=quick", "task.length=5", "sweep=tiny", f"paths.runs={tmp_path / 'runs'}"]
+    assert "[2/2] gru on adding" in gru_lab_command("train", "-m", "network=rnn,gru", "task=adding", *line)
+    assert "adding" in gru_lab_command("table", str(tmp_path / "runs" / "tiny"))
+    assert "2 runs: 2 done" in gru_lab_command("sweep", "status", str(tmp_path / "runs" / "tiny"))
+    assert "gated recurrent unit" in gru_lab_command("cells", "gru").lower() and "--networks" in gru_lab_command(
+        "compare", "--help"
+    )
