@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import entr
 
 from gru_lab.reports.published.published import Entry, Published, register
+from gru_lab.reports.statistics import Limits
 from gru_lab.runs import Group
 
 SIZES = {"RNN": ("rnn", 18, 524), "GRU": ("gru", 9, 515), "LSTM": ("lstm", 7, 464)}  # cell, units, parameters
@@ -32,7 +33,6 @@ class Collins2017(Published):
     )
     unit: ClassVar = "bits per parameter"
     better: ClassVar = "higher"
-    limits: ClassVar = (0.0, float("inf"))
     about: ClassVar = (
         "About 5 bits per parameter for every cell, the most over all hyper-parameters, among them the number of "
         "sequences; what differences there are come from how well each can be trained.",
@@ -48,7 +48,7 @@ class Collins2017(Published):
         """See `Published.entries`."""
         return [
             Entry(
-                f"{load} labels per parameter",
+                f"{load} label{'s' * (load > 1)} per parameter",
                 column,
                 5.0 if load >= 5 else None,
                 (
@@ -68,4 +68,8 @@ class Collins2017(Published):
         """The mutual information of labels and answers over all sequences, divided by the parameters."""
         right = np.array(group.values())
         bits = 1 - (entr(right) + entr(1 - right)) / np.log(2)
-        return (group.shared.config["task"]["sequences"] * bits / group.shared.parameters).tolist()
+        return (self.bounds(group)[1] * bits).tolist()
+
+    def bounds(self, group: Group) -> Limits:
+        """See `Published.bounds`: no more can be stored than was asked for."""
+        return 0.0, group.shared.config["task"]["sequences"] / group.shared.parameters

@@ -78,6 +78,10 @@ class Published(Schema):
         """The numbers of the members in the unit of the table; a member that diverged has none."""
         return group.values()
 
+    def bounds(self, group: Group) -> Limits:
+        """The least and the largest number that members of a group can have."""
+        return self.limits
+
     def page(self, placed: Sequence[Placed], command: str = "") -> Document:
         """Our table beside the published one."""
         blocks: list[Block] = [Text(f"Published: {self.paper}.")]
@@ -106,10 +110,10 @@ class Published(Schema):
         published = "-" if value is None else _number(value)
         if group is None:
             return [published, "not run here", "", "", "", "", ""]
-        values, seeds = self.ours(group), len(group.members)
+        values, seeds, limits = self.ours(group), len(group.members), self.bounds(group)
         solvable = group.shared.threshold is not None
         counts = [str(seeds), f"{group.solved}/{seeds}" if solvable else "", f"{group.shared.parameters:,}"]
-        around = statistics.interval(values, self.limits)
+        around = statistics.interval(values, limits)
         if around is None:
             return [published, "none", "", "", *counts]
         if len(values) < seeds:  # those that never came there would have had the worst numbers
@@ -117,7 +121,7 @@ class Published(Schema):
         ours = f"{_number(around.value)} [{_number(around.low)}, {_number(around.high)}]"
         if len(values) < 3:  # two runs say nothing about a third
             return [published, ours if len(values) > 1 else _number(around.value), "", "", *counts]
-        low, high = statistics.prediction(values, 1, self.limits)
+        low, high = statistics.prediction(values, 1, limits)
         agrees = "" if value is None else "yes" if low <= value <= high else "no"
         return [published, ours, f"{_number(low)} to {_number(high)}", agrees, *counts]
 
