@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import functools
 import inspect
 import json
 import re
@@ -23,6 +24,8 @@ The card of a task, and the list of all.
 python -m gru_lab.tasks                        one line per task
 python -m gru_lab.tasks copy                   one task: an example, fields, the best guess, what counts as solved
 python -m gru_lab.tasks copy length=500        a variant of it"""
+
+FIELD = re.compile(r"^    (\w[\w, ]*): (.*(?:\n {8}.*)*)", re.MULTILINE)  # in a docstring: a name, or several
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -109,12 +112,12 @@ def card_of_task(name: str, settings: Sequence[str]) -> Iterator[str]:
         yield f"  {field.name} = {value!r}{changed}" + (f": {about}" if about else "")
     readout = "after the last step" if task.readout == "last" else "at every step"
     yield f"\nAnswers: {task.answer}, {readout}; judged by {task.metric}, {task.better} is better"
-    yield from _numbers(task)
+    yield from numbers(task)
     if task.ladder:
         yield f"Ladder of lengths: {', '.join(map(str, task.ladder))}"
 
 
-def _numbers(task: Any) -> Iterator[str]:
+def numbers(task: Any) -> Iterator[str]:
     """Sizes and scores; of data that are not at hand, the sentence that says where they come from."""
     try:
         inputs = "two rows of symbols" if task.paired else f"{task.inputs:,} {'symbols' if task.symbols else 'numbers'}"
@@ -179,16 +182,13 @@ def card(name: str, hidden: int, inputs: int, settings: Sequence[str]) -> Iterat
         changed = "" if value == default else f" (default {default!r})"
         yield f"  {field.name} = {value!r}{changed}: {parts['fields'].get(field.name, '')}"
 
-    def symbolic(measure: str) -> str:
-        text = budget.formula(lambda i, h: getattr(budget.cost(dataclasses.replace(cell, hidden=h), i), measure))
-        return f"  = {text}" if text else ""
-
     count = budget.cost(cell, inputs)
+    symbolic = {measure: f"  = {text}" if text else "" for measure, text in polynomials(cell).items()}
     yield f"\nOne layer with I = {inputs} inputs and H = {cell.hidden}, without readout"
-    yield f"  parameters {count.parameters:,}{symbolic('parameters')}"
+    yield f"  parameters {count.parameters:,}{symbolic['parameters']}"
     yield f"    in matrices {count.matrices:,}, in vectors {count.vectors:,}"
-    yield f"  state {count.state:,} numbers{symbolic('state')}; the layer above sees {count.outputs:,}"
-    yield f"  FLOPs per step and example {count.flops:,}{symbolic('flops')}"
+    yield f"  state {count.state:,} numbers{symbolic['state']}; the layer above sees {count.outputs:,}"
+    yield f"  FLOPs per step and example {count.flops:,}{symbolic['flops']}"
     yield f"  time scales at initialisation: {time_scales(cell, inputs)}"
     yield "\nRuns with"
     yield from methods(dataclasses.replace(cell, hidden=min(cell.hidden, 8)))
@@ -196,13 +196,27 @@ def card(name: str, hidden: int, inputs: int, settings: Sequence[str]) -> Iterat
     yield from conversions(cell)
 
 
+def polynomials(cell: Any) -> dict[str, str | None]:
+    """The cost of a layer in its inputs I and units H: parameters, state and flops; None where it is not a polynomial.
+
+    >>> from gru_lab import cells
+    >>> polynomials(cells.create("rnn"))["parameters"]
+    'H^2 + H I + H'
+    """
+    from gru_lab.cells import budget
+
+    counted = functools.cache(lambda i, h: budget.cost(dataclasses.replace(cell, hidden=h), i))
+    measures = ("parameters", "state", "flops")
+    return {measure: budget.formula(lambda i, h, m=measure: getattr(counted(i, h), m)) for measure in measures}
+
+
 def document(cls: type) -> dict[str, Any]:
     """A cell's docstring in parts: summary, equations, story, Shapes, Source, fields."""
     text, fields = inspect.cleandoc(cls.__doc__ or ""), {}
     for base in reversed(cls.__mro__):
         _, _, attributes = inspect.cleandoc(base.__dict__.get("__doc__") or "").partition("Attributes:\n")
-        for entry in re.finditer(r"^    (\w+): (.*?)(?=^    \w+: |\Z)", attributes, re.DOTALL | re.MULTILINE):
-            fields[entry[1]] = " ".join(entry[2].split())
+        for entry in FIELD.finditer(attributes):
+            fields |= dict.fromkeys(entry[1].split(", "), " ".join(entry[2].split()))
     body = text.partition("\nAttributes:")[0].partition("\n>>> ")[0]
     summary, _, rest = body.partition("\n")
     equations = "\n".join(line for line in rest.split("\n") if line.startswith("    "))

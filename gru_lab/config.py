@@ -31,6 +31,10 @@ class Paths(Schema):
 
     `manual_dir` is where tasks on data look for files, in place of the folder that GRU_LAB_DATA names; see
     `gru_lab.data.files`.
+
+    Attributes:
+        runs: the folder of all runs.
+        manual_dir: where tasks look for data files; GRU_LAB_DATA where it is null.
     """
 
     group: ClassVar[str] = "paths"

@@ -130,6 +130,19 @@ def conform(cls: type[Schema], fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: checked(f"{prefix}{name}", value, hints[name]) for name, value in fields.items()}
 
 
+def allowed(cls: type[Schema]) -> dict[str, str]:
+    """The values that each field of a class may have, in the words of its errors.
+
+    >>> @dataclass(frozen=True)
+    ... class Layers(Schema):
+    ...     number: Size = 1
+    ...     kind: Literal["plain", "gated"] | None = None
+    >>> allowed(Layers)
+    {'number': 'a whole number of at least 1', 'kind': "'plain', 'gated' or null"}
+    """
+    return {field.name: listed(_kinds(_hints(cls)[field.name])) for field in dataclasses.fields(cls)}  # pyright: ignore
+
+
 @functools.cache
 def _hints(cls: type[Schema]) -> Mapping[str, Any]:
     """The annotations of a class; reading them again for each of many records would take most of the time."""

@@ -37,6 +37,14 @@ class EncoderDecoder(Model):
     Without `input_feeding` the context reaches the answers alone, and it is s_t that asks. Symbols enter as learned
     vectors of `embedding` numbers; with `tied` E' is E (Press & Wolf 2017, arXiv:1608.05859). In training a share
     `dropout` is dropped of both embeddings and of what the answers are made from.
+
+    Attributes:
+        attention: where the context of an answer comes from.
+        bidirectional: whether the encoder reads in both directions.
+        input_feeding: whether the decoder's step sees the context, or the answers alone.
+        embedding: the numbers of a symbol's vector.
+        tied: whether answers are compared with the embedding.
+        dropout: the share that is dropped in training.
     """
 
     reads_pairs: ClassVar[bool] = True

@@ -51,6 +51,23 @@ class RecurrentModel(Model):
     `norm="rms", residual=True, mlp="gated"` that of Griffin (De et al. 2024, arXiv:2402.19427) around its recurrence.
     With any of them a linear layer brings what enters to the `width` of the blocks, the cell's `hidden` if it is 0;
     `dropout` then acts on what a layer and an MLP add.
+
+    Attributes:
+        layers: the number of layers on top of each other.
+        bidirectional: whether each also reads backwards.
+        dropout: the share that is dropped between two layers.
+        input_dropout: of the inputs of the first layer.
+        output_dropout: of the outputs of the last one.
+        state_dropout: of the output that a layer's next step sees.
+        masks: each step has masks of its own, or all steps of a sequence share them.
+        zoneout: the probability with which a unit of the state keeps its old value.
+        embedding: the numbers of a symbol's vector; one-hot at 0.
+        norm: the norm on the way into every layer and MLP.
+        residual: whether each layer and MLP is added to what it sees.
+        glu: whether a gated linear unit stands behind every layer.
+        mlp: the network per step behind every layer.
+        expansion: its hidden units, as a multiple of the width.
+        width: the width of the blocks; the cell's `hidden` at 0.
     """
 
     layers: Depth = 1

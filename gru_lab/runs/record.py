@@ -34,6 +34,11 @@ class Member(Schema):
 
     `hyper` names each number by its path, such as `optimizer.learning_rate`. A member of role `tune` is never measured
     on the test set.
+
+    Attributes:
+        seed: of parameters and data.
+        hyper: the continuous hyper-parameters, by path.
+        role: `tune` chooses, `report` is reported.
     """
 
     group: ClassVar[str] = "member"
@@ -80,6 +85,20 @@ class Record(Schema):
         selection: the hyper-parameters that the protocol chose for the member, the number of trials and of all their
             updates, and the axes at an end of which the choice lies; empty where nothing was chosen.
         timing: `seconds_per_update` (of one member while all train), `compile_seconds`, `finished` (date).
+        model: the name of the model.
+        task: the name of the task.
+        updates: how many it trained for.
+        parameters_by_part: embedding, recurrent layers, readout and the like.
+        cell: the name of the cell; None without one.
+        hidden: its units.
+        sources: the fingerprint of each class from outside.
+        data: the fingerprint of each data file.
+        revisions: the revision of each class of ours.
+        numerics: JAX's settings that change numbers.
+        versions: of the packages.
+        device: what it trained on.
+        plan: the protocol in a sentence.
+        schema: the version of this layout.
     """
 
     group: ClassVar[str] = "record"

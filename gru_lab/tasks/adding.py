@@ -31,6 +31,10 @@ class Adding(Task):
     >>> print(batch.inputs[0].T.round(2), batch.targets[0].round(2))
     [[0.84 0.18 0.23 0.12]
      [1.   0.   0.   1.  ]] [0.96]
+
+    Attributes:
+        length: the number of steps.
+        convention: where the markers stand: one in each half, or two anywhere.
     """
 
     answer: ClassVar = "real"

@@ -33,6 +33,13 @@ class AssociativeRecall(Task):
     >>> batch = AssociativeRecall(length=16, pairs=2, vocabulary=12, filler="blank").sample(jax.random.key(0), 1)
     >>> batch.inputs.tolist(), (batch.targets * batch.weights.astype(int)).tolist()
     ([[1, 8, 3, 9, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]], [[0, 0, 0, 0, 8, 0, 9, 0, 0, 0, 0, 0, 0, 0, 0, 0]])
+
+    Attributes:
+        length: the number of steps.
+        pairs: the pairs that are to be remembered.
+        vocabulary: the number of tokens: a blank, keys, values.
+        power: near 0 queries come early, at 1 anywhere.
+        filler: what stands between queries.
     """
 
     answer: ClassVar = "class"

@@ -36,6 +36,12 @@ class Copy(Task):
     ([[6, 1, 1, 0, 0, 0, 9, 0, 0, 0]], [[0, 0, 0, 0, 0, 0, 0, 6, 1, 1]])
     >>> Copy(items=3, length=4, convention="bai2018").sample(jax.random.key(0), 1).inputs[0, :, 0].tolist()
     [6.0, 1.0, 1.0, 0.0, 0.0, 0.0, 9.0, 9.0, 9.0, 9.0]
+
+    Attributes:
+        length: the pause, in steps.
+        items: the symbols that are to be repeated.
+        alphabet: the number of symbols.
+        convention: one delimiter and symbols as inputs, or a delimiter at every step that asks and numbers as inputs.
     """
 
     answer: ClassVar = "class"

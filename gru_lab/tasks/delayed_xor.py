@@ -29,6 +29,10 @@ class DelayedXOR(Task):
     >>> batch = DelayedXOR(length=6).sample(jax.random.key(0), 1)
     >>> batch.inputs[0].astype(int).T.tolist(), batch.targets.tolist()
     ([[-1, 1, 1, 1, 1, -1], [0, 0, 1, 1, 0, 0]], [0])
+
+    Attributes:
+        length: the number of steps.
+        convention: where the markers stand: one in each half, or two anywhere.
     """
 
     answer: ClassVar = "class"

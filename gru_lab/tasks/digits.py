@@ -21,6 +21,9 @@ class Digits(Task):
     names the commonest digit, right for about one in ten. Solved: 95% right. Training batches are drawn with
     replacement.
     Source of the images: scikit-learn's `load_digits`; the protocol follows Le et al. 2015, arXiv:1504.00941.
+
+    Attributes:
+        permuted: whether one fixed permutation shuffles the pixels.
     """
 
     answer: ClassVar = "class"

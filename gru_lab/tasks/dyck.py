@@ -38,6 +38,12 @@ class Dyck(Task):
     >>> batch = Dyck(length=6).sample(jax.random.key(0), 1)
     >>> "".join("([)]"[symbol] for symbol in batch.inputs[0].tolist()), batch.targets.tolist()
     ('((([])', [[0, 0, 1, 3, 2, 2]])
+
+    Attributes:
+        length: the number of steps.
+        kinds: the kinds of brackets.
+        depth: how deep they may be nested.
+        convention: what is asked: the next symbol, or whether the sequence is well formed.
     """
 
     answer: ClassVar = "class"

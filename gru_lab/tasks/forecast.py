@@ -28,6 +28,12 @@ class Future(Task):
     are scaled to mean 0 and deviation 1 of the training part, so the loss, the mean squared error, is in units of its
     variance. With `relative` the last value of each window is taken away from all of its numbers, which a series that
     grows beyond its training part needs. The baseline `seasonal_naive` repeats the last `season` values.
+
+    Attributes:
+        window: the values that are read.
+        horizon: the values that are asked.
+        season: the values after which a season repeats, for the baseline.
+        relative: whether numbers are relative to the last value of the window.
     """
 
     answer: ClassVar = "real"
@@ -116,6 +122,10 @@ class Forecast(Future):
 
     `file` is a CSV file whose first row names the columns: a path, or a name in the folder that GRU_LAB_DATA names.
     `column` may be left out where only one holds numbers.
+
+    Attributes:
+        file: a CSV file whose first row names the columns.
+        column: the column; may be left out where only one holds numbers.
     """
 
     file: Path = Path("series.csv")

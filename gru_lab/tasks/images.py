@@ -20,6 +20,9 @@ class SequentialImages(Task):
 
     `steps` are `pixels`, row by row from the top left, or whole `rows`. One in twelve training images, chosen by their
     content, is the validation set; the test set is the published one. Training batches are drawn with replacement.
+
+    Attributes:
+        steps: a step is a pixel, or a row of pixels.
     """
 
     answer: ClassVar = "class"
@@ -105,6 +108,9 @@ class PermutedMnist(SeqMnist):
 
     The order is that of `permutation` for every image, split and member. Solved: 98% right.
     Source: Le et al. 2015, arXiv:1504.00941, section 4.2.
+
+    Attributes:
+        permutation: the seed of the order of the pixels.
     """
 
     permutation: Count = 0

@@ -34,6 +34,11 @@ class InductionHeads(Task):
     >>> batch = InductionHeads(length=8, alphabet=4).sample(jax.random.key(0), 1)
     >>> batch.inputs.tolist(), int(batch.targets[0, -1])
     ([[3, 1, 4, 1, 2, 0, 1, 4]], 1)
+
+    Attributes:
+        length: the number of steps.
+        alphabet: the number of tokens.
+        convention: one token that comes twice, or a whole half that is repeated.
     """
 
     answer: ClassVar = "class"

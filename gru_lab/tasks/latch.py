@@ -36,6 +36,11 @@ class Latch(Task):
     >>> batch = jax.device_get(Latch(length=5).sample(jax.random.key(0), 1))
     >>> print(batch.inputs[0].T.round(1), batch.targets, batch.lengths)
     [[ 1.   1.   1.  -0.2 -0.3]] [1] [5]
+
+    Attributes:
+        length: the least number of steps.
+        informative: the inputs that tell the class.
+        convention: whether they are clean or noisy.
     """
 
     answer: ClassVar = "class"

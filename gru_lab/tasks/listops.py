@@ -40,6 +40,13 @@ class ListOps(Task):
     >>> example = task.source().splits["train"][0]
     >>> " ".join(TOKENS[token] for token in example.inputs), int(example.targets)
     ('[MED [MED 0 1 ] 9 ]', 4)
+
+    Attributes:
+        length: the number of tokens that an expression stays below.
+        shortest: the number that it has more than; a quarter of `length` where that is null.
+        depth: how deep operations may be nested.
+        arguments: the most arguments of an operation.
+        expressions: the number of expressions for training.
     """
 
     answer: ClassVar = "class"

@@ -33,6 +33,10 @@ class Lorenz(Task):
     >>> batch = jax.device_get(Lorenz(length=4, horizon=1).sample(jax.random.key(2), 1))
     >>> print(batch.inputs[0].T.round(2), batch.targets[0].T.round(2))
     [[-0.3  -0.28 -0.31 -0.39]] [[-0.28 -0.31 -0.39 -0.53]]
+
+    Attributes:
+        length: the number of steps.
+        horizon: how many steps ahead is asked.
     """
 
     answer: ClassVar = "real"

@@ -37,6 +37,11 @@ class MackeyGlass(Task):
     >>> batch = jax.device_get(MackeyGlass(length=4, horizon=1).sample(jax.random.key(0), 1))
     >>> print(batch.inputs[0].T.round(2), batch.targets[0].T.round(2))
     [[-1.98 -2.03 -2.04 -1.97]] [[-2.03 -2.04 -1.97 -1.83]]
+
+    Attributes:
+        length: the number of steps.
+        horizon: how many steps ahead is asked.
+        delay: the delay of the equation, in time units.
     """
 
     answer: ClassVar = "real"

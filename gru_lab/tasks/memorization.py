@@ -33,6 +33,10 @@ class Memorization(Task):
     >>> batch = Memorization(bits=5, length=4).sample(jax.random.key(0), 1)
     >>> batch.inputs.tolist(), batch.targets.tolist()
     ([[1, 0, 0, 1, 1, 2, 2, 2, 3, 2, 2, 2, 2, 2]], [[2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 0, 0, 1, 1]])
+
+    Attributes:
+        length: the distractors, in steps.
+        bits: the size of the row: 5 or 20 bits.
     """
 
     answer: ClassVar = "class"

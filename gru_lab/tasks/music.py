@@ -25,6 +25,9 @@ class Music(Task):
     predicted. Pieces longer than `window` frames are cut for training; held-out pieces are read whole.
     Source: Boulanger-Lewandowski et al. 2012, arXiv:1206.6392, for the sets, their splits and the measure; Chung et al.
     2014, arXiv:1412.3555, and Bai et al. 2018, arXiv:1803.01271, for this form of the task.
+
+    Attributes:
+        window: the frames of a piece in training; longer ones are cut.
     """
 
     revision: ClassVar = 2

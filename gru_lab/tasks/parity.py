@@ -24,6 +24,9 @@ class Parity(Task):
     >>> batch = Parity(length=5).sample(jax.random.key(0), 1)
     >>> batch.inputs.tolist(), batch.targets.tolist()
     ([[1, 0, 0, 1, 1]], [1])
+
+    Attributes:
+        length: the number of bits.
     """
 
     answer: ClassVar = "class"

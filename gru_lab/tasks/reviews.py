@@ -30,6 +30,11 @@ class ImdbReviews(Task):
     `longest` words or bytes of a review are read. One in ten training reviews, chosen by their content, is the
     validation set; the test set is the published one. Half of the reviews are good. Solved: 85% right.
     Source: Maas et al. 2011, Learning word vectors for sentiment analysis, ACL.
+
+    Attributes:
+        unit: a step is a word or a byte.
+        longest: how many of the last ones are read.
+        vocabulary: the number of words with a symbol of their own.
     """
 
     revision: ClassVar = 2

@@ -35,6 +35,12 @@ class SelectiveCopy(Task):
     >>> batch = SelectiveCopy(items=2, length=5).sample(jax.random.key(0), 1)
     >>> batch.inputs.tolist(), batch.targets.tolist(), batch.weights.astype(int).tolist()
     ([[0, 0, 8, 2, 0, 9, 9]], [[0, 0, 0, 0, 0, 8, 2]], [[0, 0, 0, 0, 0, 1, 1]])
+
+    Attributes:
+        length: the steps among which the items stand.
+        items: the symbols that are to be repeated.
+        alphabet: the number of symbols.
+        convention: a delimiter at every step that asks, or one delimiter and every step counts.
     """
 
     answer: ClassVar = "class"

@@ -30,6 +30,12 @@ class Sinusoid(Task):
     >>> batch = jax.device_get(Sinusoid(length=4, horizon=1).sample(jax.random.key(0), 1))
     >>> print(batch.inputs[0].T.round(2), batch.targets[0].T.round(2))
     [[0.05 0.46 0.8  0.98]] [[0.46 0.8  0.98 0.98]]
+
+    Attributes:
+        length: the number of steps.
+        horizon: how many steps ahead is asked.
+        low: the least frequency omega.
+        high: the largest one.
     """
 
     answer: ClassVar = "real"

@@ -31,6 +31,10 @@ class Sorting(Task):
     >>> batch = Sorting(length=3).sample(jax.random.key(0), 1)
     >>> batch.inputs.tolist(), batch.targets.tolist(), batch.weights.astype(int).tolist()
     ([[5, 0, 0, 8, 9, 9]], [[0, 0, 0, 0, 0, 5]], [[0, 0, 0, 1, 1, 1]])
+
+    Attributes:
+        length: the symbols that are to be sorted.
+        alphabet: the number of symbols.
     """
 
     answer: ClassVar = "class"

@@ -25,6 +25,10 @@ class Speech(Task):
     `form` is `log_mel`, a frame of 40 bands per 10 ms, or `raw`, a sample per step. Recordings longer than `seconds`
     are cut; shorter ones have their length. Log-mel frames have mean 0 and deviation 1 in each band over the training
     set.
+
+    Attributes:
+        form: a step is a frame of 40 bands, or a sample.
+        seconds: where longer recordings are cut.
     """
 
     answer: ClassVar = "class"

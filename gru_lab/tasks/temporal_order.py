@@ -27,6 +27,10 @@ class TemporalOrder(Task):
     >>> batch = TemporalOrder(length=10).sample(jax.random.key(1), 1)
     >>> "".join("EBXYabcd"[symbol] for symbol in batch.inputs[0].tolist()), batch.targets.tolist()
     ('EdYacXcbdBE', [2])
+
+    Attributes:
+        length: the least number of symbols.
+        relevant: the symbols whose order is asked: 2 (6a) or 3 (6b).
     """
 
     answer: ClassVar = "class"

@@ -28,6 +28,9 @@ class Characters(Task):
     characters from anywhere in the training part. Held-out parts are read in windows that overlap by half: every
     character counts once, and all but the first window's are answered after at least half a window. The alphabet is
     that of the whole text.
+
+    Attributes:
+        length: the characters of a sequence in training.
     """
 
     answer: ClassVar = "class"
@@ -134,6 +137,9 @@ class Text(Characters):
     """A text of the user's in UTF-8: the first 90% for training, 5% and 5% held out.
 
     `file` is a path, or the name of a file in the folder that GRU_LAB_DATA names.
+
+    Attributes:
+        file: a text in UTF-8.
     """
 
     file: Path = Path("text.txt")

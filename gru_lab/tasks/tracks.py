@@ -77,6 +77,11 @@ class MotTracks(Tracks):
     a detection, and into pieces of at most `window` frames. The first 70% of the pieces, in the order of their first
     frames, are for training, 15% for validation, 15% for testing. Frames without a next detection ask for nothing.
     Source of the format: Milan et al. 2016, arXiv:1603.00831.
+
+    Attributes:
+        file: a path, or a name in the folder that GRU_LAB_DATA names.
+        gap: the most frames without a detection within a track.
+        window: the most frames of a piece of a track.
     """
 
     revision: ClassVar = 2
@@ -147,6 +152,13 @@ class BouncingDigits(Tracks):
     elsewhere. The first frame has a detection of the digit itself. Both velocities of a digit are uniform up to
     `speed`, which is also the unit of the answer: the true next box, seen from the latest detection.
     The moving digits follow Srivastava et al. 2015, arXiv:1502.04681; the detections are ours.
+
+    Attributes:
+        length: the number of frames.
+        speed: the largest velocity along an axis, in widths of the square per frame.
+        noise: standard deviation of a detection.
+        gaps: the share of frames without a detection.
+        clutter: the share of frames with a box that stands elsewhere.
     """
 
     length: Annotated[int, Range(3)] = 40

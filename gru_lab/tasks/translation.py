@@ -37,6 +37,15 @@ class Multi30k(Task):
     `reverse` gives the words of the sentence in reverse order (Sutskever et al. 2014, arXiv:1409.3215).
     29,000 / 1,014 / 1,000 pairs, of which the last are the test set of 2016.
     Source: Elliott et al. 2016, Multi30K: multilingual English-German image descriptions, arXiv:1605.00459.
+
+    Attributes:
+        source_language: the language that is read.
+        target_language: the language that is written.
+        form: a pair of sequences, or both joined to one.
+        minimum: how often a word must occur in training to have a symbol of its own.
+        longest: the words of the longest sentence in training.
+        lower: whether words are in lower case.
+        reverse: whether the sentence is read backwards.
     """
 
     answer: ClassVar = "class"

@@ -31,6 +31,11 @@ class VariableCopy(Task):
     >>> batch = VariableCopy(items=2, length=4).sample(jax.random.key(0), 2)
     >>> batch.inputs.tolist(), batch.targets.tolist(), batch.lengths.tolist()
     ([[8, 2, 0, 0, 9, 0, 0, 0], [8, 2, 0, 0, 9, 0, 0, 0]], [[0, 0, 0, 0, 0, 8, 2, 0], [0, 0, 0, 0, 0, 8, 2, 0]], [7, 7])
+
+    Attributes:
+        length: the longest pause, in steps.
+        items: the symbols that are to be repeated.
+        alphabet: the number of symbols.
     """
 
     answer: ClassVar = "class"

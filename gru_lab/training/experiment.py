@@ -74,6 +74,23 @@ class Training(Schema):
     a batch is cut into, each on a device of its own; null chooses by devices, members and the size of a batch, and cuts
     none whose network draws (with dropout each part would draw for itself). Neither changes a result beyond rounding;
     both are written down, and used again when a member resumes.
+
+    Attributes:
+        updates: the most updates of a member.
+        batch: the sequences of an update.
+        evaluate_every: the updates between two evaluations.
+        validation: the sequences of the validation set; data tasks take their whole set.
+        test: the sequences of the test set; data tasks take their whole set.
+        stop_when_solved: whether a member stops at the first evaluation that counts as solved.
+        patience: early stopping: the evaluations without a better one; never where it is null.
+        accumulate: the parts of a batch that are computed one after the other: less memory.
+        truncate: the steps of a chunk of truncated backpropagation; the whole sequence where it is null.
+        weight_noise: standard deviation of noise on the parameters in training.
+        average: decay of a moving average of the parameters, which is what is evaluated.
+        precision: of the products in recurrent steps, in training.
+        divergence: what becomes of a member whose numbers are not finite.
+        chunk: the sequences that are evaluated at once; by the memory at hand where it is null.
+        parts: the parts of a batch, each on a device of its own; chosen where it is null.
     """
 
     group: ClassVar[str] = "training"
@@ -113,6 +130,13 @@ class Population(Schema):
     members along one axis and the parts of their batches along the other; `map` trains one after the other on one
     device; `auto` is `vmap` on an accelerator, else `devices`, and cuts batches where that is faster, see
     `training.parts`.
+
+    Attributes:
+        seeds: the number of seeds.
+        first_seed: the first of them.
+        axes: the values of continuous hyper-parameters, by path: all combinations are trained.
+        role: `report`, or `tune` for members that never see the test set.
+        placement: how members lie on devices.
     """
 
     group: ClassVar[str] = "population"

@@ -17,6 +17,10 @@ class Adadelta(Optimizer):
         s' = decay s + (1 - decay) d^2        w' = w - learning_rate d
 
     The source has no learning rate: it is 1.
+
+    Attributes:
+        decay: of both running means, per update.
+        epsilon: against division by zero; also the first step.
     """
 
     learning_rate: LearningRate = 1.0

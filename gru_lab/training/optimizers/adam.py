@@ -11,7 +11,12 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 @register("adam")
 @dataclass(frozen=True, kw_only=True)
 class Adam(Optimizer):
-    """Adaptive moments (Kingma & Ba 2015, arXiv:1412.6980)."""
+    """Adaptive moments (Kingma & Ba 2015, arXiv:1412.6980).
+
+    Attributes:
+        b1: decay of the running mean of gradients, per update.
+        b2: decay of that of their squares.
+    """
 
     b1: Fraction = 0.9
     b2: Fraction = 0.999

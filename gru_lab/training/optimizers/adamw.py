@@ -12,7 +12,13 @@ from gru_lab.training.optimizers.optimizer import Optimizer, register
 @register("adamw")
 @dataclass(frozen=True, kw_only=True)
 class AdamW(Optimizer):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101)."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, arXiv:1711.05101).
+
+    Attributes:
+        b1: decay of the running mean of gradients, per update.
+        b2: decay of that of their squares.
+        weight_decay: the share of every parameter that is taken away per update, times the learning rate.
+    """
 
     b1: Fraction = 0.9
     b2: Fraction = 0.999

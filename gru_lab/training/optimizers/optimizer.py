@@ -36,6 +36,17 @@ class Optimizer(Schema):
                     for `patience` such averages
 
     Before it, the factor rises linearly from 0 over `warmup` updates.
+
+    Attributes:
+        learning_rate: the size of a step, before the schedule.
+        clip: how the gradient is cut: its norm, each entry, or not.
+        clip_at: the value that it is cut at.
+        l2: the strength of a penalty on the squares of all parameters; none where it is null.
+        schedule: how the rate changes over training.
+        warmup: updates over which it rises from 0.
+        decay_every: updates between two looks of `step` and `plateau`.
+        decay_factor: what the rate is multiplied by then.
+        patience: the looks for which `plateau` waits for a better loss.
     """
 
     group: ClassVar[str] = "optimizer"

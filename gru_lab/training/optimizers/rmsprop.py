@@ -25,6 +25,10 @@ class RMSProp(Optimizer):
         epsilon: against division by zero.
         epsilon_inside: whether it is added inside the root, or to the root.
         initial: where the mean square n begins.
+        decay: of the running mean square, per update.
+        momentum: the share of the last step that is taken again.
+        nesterov: whether momentum looks ahead.
+        centered: whether the square of the running mean is taken away.
     """
 
     decay: Fraction = 0.9

@@ -16,6 +16,10 @@ class SGD(Optimizer):
         v' = momentum v + g        w' = w - learning_rate v'
 
     With `nesterov` w' = w - learning_rate (momentum v' + g): Nesterov's accelerated gradient as in Sutskever 2013.
+
+    Attributes:
+        momentum: the share of the last step that is taken again.
+        nesterov: whether momentum looks ahead.
     """
 
     momentum: Fraction = 0.0

@@ -55,6 +55,8 @@ class Optuna(Protocol):
         sampler_seed: the seed of the sampler, the same for every network.
         trials: the number of settings, in generations of `generation`.
         seeds: the number of seeds of every setting, from `first_seed` on.
+        generation: the settings that train side by side before the sampler is told.
+        first_seed: the first seed of those that choose.
     """
 
     packages: ClassVar[tuple[str, ...]] = ("optuna",)

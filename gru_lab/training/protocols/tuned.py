@@ -34,6 +34,8 @@ class Tuned(Protocol):
         seeds: the number of seeds of every setting, from `first_seed` on.
         halving: the shares of all updates after which settings are compared, and `keep` is the share of the settings
             that train on, at least one; `halving=[]` trains all to the end.
+        first_seed: the first seed of those that choose.
+        keep: the share of the settings that train on after a comparison.
     """
 
     axes: dict[str, Any] = field(default_factory=dict)
