@@ -76,6 +76,9 @@ class Record(Schema):
             without memory and the value that counts as solved, None where there is none.
         parameters: of the whole network, split in `parameters_by_part`.
         skipped: the updates that were passed over because a number was not finite; None where a member stops then.
+        recurrence: the `method` that ran the steps; of `parallel` also the `iterations` of Newton's method, their mean
+            over the evaluations, the `most_iterations` of any sequence, and the share that `fell_back` to be finished
+            step by step. Empty for a network without a cell and in a record that does not say.
         flops: floating-point operations of one update, see `gru_lab.training.flops`; None where its batches differ in
             length, and in a record that does not say.
         config: the whole configuration but for the population; `sources`, `data`, `revisions` and `numerics` are the
@@ -124,6 +127,7 @@ class Record(Schema):
     stopped: Stopped | None = None
     flops: int | None = None
     skipped: int | None = None
+    recurrence: dict[str, Any] = field(default_factory=dict)
     cell: str | None = None
     hidden: int | None = None
     sources: dict[str, str] = field(default_factory=dict)

@@ -21,6 +21,8 @@ from gru_lab.data import Batch, at_end
 from gru_lab.diagnostics import Diagnostic, Layer, Whole
 from gru_lab.errors import UserError
 from gru_lab.models import Network
+from gru_lab.recurrence import Masks, Parallel
+from gru_lab.recurrence.parallel import solve
 from gru_lab.runs import Member, MemberFolder, Record, RunFolder
 from gru_lab.runs.log import Log
 from gru_lab.runs.store import measurement_line
@@ -31,6 +33,7 @@ from gru_lab.training.train import Program, make_program, new_network
 from gru_lab.typing import Array
 
 WHEN = ("initial", "trained")
+SOLVED = 32  # sequences on which the iterations of Newton's method are counted
 
 
 class Asked(NamedTuple):
@@ -106,6 +109,35 @@ def measurement(experiment: Experiment, program: Program, asked: Asked) -> Calla
         if not network.recurrent:
             return asked.diagnostic.measure_whole(whole(network, task, few))
         return asked.diagnostic.measure(last_layer(network, task, few))
+
+    return measure
+
+
+def newton(experiment: Experiment, program: Program) -> Callable[[Any, Batch], dict[str, Array]] | None:
+    """What `method=parallel` meets: the iterations of Newton's method, and the share finished step by step.
+
+    A pure function of one member's parameters and the validation set, that solves the last recurrent layer on its first
+    sequences. None where another method is taken, or where the network does not tell what its last layer sees.
+    """
+    method = experiment.method
+    network: Any = nnx.eval_shape(lambda: new_network(experiment, jax.random.key(0)))
+    if not isinstance(method, Parallel) or not network.recurrent or not hasattr(network, "around_last"):
+        return None
+
+    def measure(params: Any, batch: Batch) -> dict[str, Array]:
+        few = jax.tree.map(lambda leaf: leaf[:SOLVED], batch)
+        cell, weights, xs_BTI, lengths, _ = last_layer(program.network(params), experiment.task, few)
+        size, time = xs_BTI.shape[:2]
+        counts = None if lengths is None else jnp.arange(time)[:, None] < lengths
+        first = jax.tree.map(jnp.asarray, cell.initial_state(weights))
+        state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (size, *leaf.shape)), first)
+        solution = solve(method, cell.step, weights, state, jnp.swapaxes(xs_BTI, 0, 1), Masks(counts))
+        iterations = solution.iterations.astype(float)
+        return {
+            "iterations": iterations.mean(),
+            "most_iterations": iterations.max(),
+            "fell_back": jnp.mean(~solution.converged, dtype=float),
+        }
 
     return measure
 

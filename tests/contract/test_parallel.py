@@ -228,19 +228,31 @@ def test_ten_thousand_random_problems_are_right_or_finished_step_by_step():
     assert 0 < alone < seen
 
 
-@pytest.mark.slow
-def test_training_in_parallel_has_the_losses_of_the_scan(tmp_path):
+@pytest.mark.parametrize("length", [8, pytest.param(500, marks=pytest.mark.slow)])
+def test_training_in_parallel_has_the_losses_of_the_scan_and_tells_its_iterations(tmp_path, length):
     from gru_lab.composition import compose
     from gru_lab.reports.curves import curves
+    from gru_lab.runs.log import read_lines
     from gru_lab.training import run
 
-    line = ["cell=gru", "cell.hidden=8", "task=adding", "task.length=500", "training.updates=50", "population.seeds=1"]
-    losses = []
+    updates = 50 if length == 500 else 4
+    line = ["cell=gru", "cell.hidden=8", "task=adding", f"task.length={length}", "population.seeds=1"]
+    line += [f"training.updates={updates}", f"training.evaluate_every={updates // 2}", f"paths.runs={tmp_path}"]
+    line += [] if length == 500 else ["training.validation=40", "training.test=40"]
+    losses, records = [], {}
     for method in ("sequential", "parallel"):
-        (job,) = compose("train", [*line, "training.evaluate_every=10", f"method={method}", f"paths.runs={tmp_path}"])
+        (job,) = compose("train", [*line, f"method={method}"])
         (group,) = run(job.experiment, job.folder).groups
         losses.append(curves(group)[1])
+        records[method] = group.shared
     np.testing.assert_allclose(*losses, rtol=0, atol=1e-4)
+    assert records["sequential"].recurrence == {"method": "sequential"}
+    told, folder = records["parallel"].recurrence, records["parallel"].folder
+    print(told)
+    assert told["method"] == "parallel" and 1 < told["iterations"] <= told["most_iterations"] < length
+    assert told["fell_back"] == 0
+    met = [each["newton"] for each in read_lines(folder / "metrics.jsonl")]
+    assert len(met) == 2 and told["iterations"] == np.mean([each["iterations"] for each in met])
 
 
 def test_masks_are_part_of_the_problem(float64):

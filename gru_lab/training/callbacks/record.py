@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import jax
 import numpy as np
 
-from gru_lab import cells, models, outside, tasks
+from gru_lab import cells, models, outside, recurrence, tasks
 from gru_lab.data import Split
 from gru_lab.models import count_parameters
 from gru_lab.runs import Record
@@ -65,6 +65,19 @@ class Recorder(Listener):
         why = reasons(self.work.experiment.training, self.work.state)
         return next((name for name, holds in why.items() if holds[n]), None)
 
+    def recurrence(self, n: int) -> dict[str, Any]:
+        """How the steps of member n were run, with what Newton's method met at its evaluations."""
+        experiment = self.work.experiment
+        if experiment.cell is None:
+            return {}
+        told: dict[str, Any] = {"method": recurrence.name_of(experiment.method)}
+        met = [line["newton"] for line in self.work.folders[n].read_metrics() if "newton" in line]
+        if met:
+            told["iterations"] = float(np.mean([each["iterations"] for each in met]))
+            told["most_iterations"] = int(max(each["most_iterations"] for each in met))
+            told["fell_back"] = float(np.mean([each["fell_back"] for each in met]))
+        return told
+
     def record(self, n: int, metrics: dict[str, dict[str, float]]) -> Record:
         """The record of member n."""
         work, experiment, state = self.work, self.work.experiment, self.work.state
@@ -91,6 +104,7 @@ class Recorder(Listener):
             diverged_at=count(diverged_at),
             best_at=count(state.best_at[n]),
             stopped=self.why(n),
+            recurrence=self.recurrence(n),
             skipped=None if state.skipped is None else int(state.skipped[n]),
             metrics={
                 split: {name: value if diverged_at == NEVER else None for name, value in values.items()}
