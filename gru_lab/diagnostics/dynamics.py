@@ -43,6 +43,34 @@ def held(step: Step) -> Step:
     return masked
 
 
+def products(J_TDD: Float[Array, "T D D"], reverse: bool = False) -> tuple[Float[Array, "T D D"], Float[Array, " T"]]:
+    """The products J_t ... J_1 by an associative scan, each as a matrix of largest entry 1 and the log of its scale.
+
+    With `reverse` J_T ... J_t. The scale is kept apart, so that no product overflows or underflows; depth O(log T).
+
+    >>> units, logs = products(jnp.full((4, 1, 1), 0.5))
+    >>> units.ravel().tolist(), (logs / jnp.log(0.5)).round(4).tolist()
+    ([1.0, 1.0, 1.0, 1.0], [1.0, 2.0, 3.0, 4.0])
+    """
+
+    def scaled(matrix: Array, log: Array) -> tuple[Array, Array]:
+        largest = jnp.abs(matrix).max((-2, -1))
+        unit = jnp.where(largest > 0, largest, 1)
+        return matrix / unit[..., None, None], log + jnp.log(unit)
+
+    def after(first: tuple[Array, Array], second: tuple[Array, Array]) -> tuple[Array, Array]:
+        (A, a), (B, b) = (second, first) if reverse else (first, second)
+        return scaled(jnp.matmul(B, A, precision=jax.lax.Precision.HIGHEST), a + b)
+
+    return jax.lax.associative_scan(after, scaled(J_TDD, jnp.zeros(J_TDD.shape[0], J_TDD.dtype)), reverse=reverse)
+
+
+def jacobians(step: Step, state_D: Array, xs: Any) -> Float[Array, "T D D"]:
+    """The Jacobians of every step along a trajectory: the states step by step, their derivatives all at once."""
+    befores_TD = jax.lax.scan(lambda s, x: (step(s, x), s), state_D, xs)[1]
+    return jax.vmap(jax.jacfwd(step))(befores_TD, xs)
+
+
 def last_state(cell: Cell, params: Params, xs: Float[Array, "T I"], counts: Array) -> State:
     """The state of one sequence after its last step that counts; those that count come first."""
     final, _ = unroll(cell, params, xs[None], lengths=jnp.sum(counts)[None])

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -11,18 +11,25 @@ from jax import lax
 
 from gru_lab.cells import Cell, name_of
 from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, register
-from gru_lab.diagnostics.dynamics import Step, counted, held, real_map, size
+from gru_lab.diagnostics.dynamics import Step, counted, held, jacobians, products, real_map, size
 from gru_lab.diagnostics.gradient_flow import horizon, slope
 from gru_lab.recurrence.checks import check_lengths, check_params
-from gru_lab.schema import Size, UserError
+from gru_lab.schema import Size, UserError, checked
 from gru_lab.typing import Array, Float, Int, Params
 
 LARGEST = 512  # real numbers of a state whose Jacobians are multiplied out
 ITERATIONS = 1000
+Scan = Literal["sequential", "associative"]
 
 
 def log_singular_values(
-    cell: Cell, params: Params, xs: Float[Array, "B T I"], lengths: Int[Array, " B"] | None = None, k: int | None = None
+    cell: Cell,
+    params: Params,
+    xs: Float[Array, "B T I"],
+    lengths: Int[Array, " B"] | None = None,
+    k: int | None = None,
+    *,
+    scan: Scan = "sequential",
 ) -> Float[Array, "B T K"]:
     """The logarithms of the singular values of dh_T/dh_{T-lag}, the largest first; entry [b, lag].
 
@@ -30,6 +37,8 @@ def log_singular_values(
     NaN. The product of the steps' Jacobians is carried backwards with its scale kept apart, so that no lag underflows
     and all lags together cost T steps: one vector-Jacobian product and one decomposition per step. A value below
     the first by more than the precision of the numbers is rounding. With k only the k largest are returned.
+    With `scan="associative"` all products are made at once, in O(log T) matrix products one after the other: more work,
+    and memory for a matrix per step.
 
     Raises:
         UserError: if the state has more than 512 numbers (use `log_spectral_norms`), k or a length does not fit, or
@@ -41,6 +50,7 @@ def log_singular_values(
     >>> logs.shape, bool(jnp.allclose(logs[:, 0], 0, atol=1e-6))  # at lag 0 the Jacobian is the identity
     ((2, 10, 2), True)
     """
+    checked("scan", scan, Scan)
     check_params(params)
     check_lengths(lengths, *xs.shape[:2])
     numbers = size(cell, params)
@@ -51,11 +61,11 @@ def log_singular_values(
         )
     if k is not None and not 1 <= k <= numbers:
         raise UserError(f"k is {k}: it must be 1 to {numbers}, the numbers in the state of cell {name_of(cell)!r}")
-    return _log_singular_values(params, xs, lengths, cell=cell, k=numbers if k is None else k)
+    return _log_singular_values(params, xs, lengths, cell=cell, k=numbers if k is None else k, scan=scan)
 
 
-@partial(jax.jit, static_argnames=("cell", "k"))
-def _log_singular_values(params: Params, xs: Array, lengths: Array | None, *, cell: Cell, k: int) -> Array:
+@partial(jax.jit, static_argnames=("cell", "k", "scan"))
+def _log_singular_values(params: Params, xs: Array, lengths: Array | None, *, cell: Cell, k: int, scan: Scan) -> Array:
     step, first_D = real_map(cell, params)
     step = held(step)
     xs, counts_BT = counted(xs, lengths)
@@ -76,8 +86,14 @@ def _log_singular_values(params: Params, xs: Array, lengths: Array | None, *, ce
         start = jnp.eye(first_D.size, dtype=first_D.dtype), jnp.zeros((), first_D.dtype)
         return lax.scan(back, start, (_befores(step, first_D, inputs), inputs), reverse=True)[1]
 
+    def at_once(xs_TI: Array, counts_T: Array) -> Array:
+        J_TDD = jacobians(step, first_D, (xs_TI, counts_T))
+        behind_TDD = jnp.concatenate([J_TDD[1:], jnp.eye(first_D.size, dtype=first_D.dtype)[None]])
+        units_TDD, scales_T = products(behind_TDD, reverse=True)
+        return jnp.log(jnp.linalg.svd(units_TDD, compute_uv=False)[:, :k]) + scales_T[:, None]
+
     # entry t of the scan belongs to the state after step t, as the steps from T back to t + 1 lie behind it
-    values_BTK = jax.vmap(sequence)(xs, counts_BT)
+    values_BTK = jax.vmap(sequence if scan == "sequential" else at_once)(xs, counts_BT)
     last_B = counts_BT.sum(axis=1) - 1
     steps_BT = last_B[:, None] - jnp.arange(xs.shape[1])
     taken = jnp.take_along_axis(values_BTK, jnp.maximum(steps_BT, 0)[..., None], axis=1)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,12 +10,13 @@ from jax import lax
 
 from gru_lab.cells import Cell, name_of
 from gru_lab.diagnostics.diagnostic import Diagnostic, Layer, register
-from gru_lab.diagnostics.dynamics import Step, counted, held, real_map, size
+from gru_lab.diagnostics.dynamics import Step, counted, held, jacobians, products, real_map, size
 from gru_lab.recurrence.checks import check_lengths, check_params
-from gru_lab.schema import Count, Size, UserError
+from gru_lab.schema import Count, Size, UserError, checked
 from gru_lab.typing import Array, Float, Int, Params
 
 LARGEST = 512  # exponents at once
+Scan = Literal["sequential", "associative"]
 GROUPS = 8  # stretches of a sequence whose exponents are compared with each other
 
 
@@ -78,6 +79,19 @@ def _turned(step: Step, carry: Any, xs: Any, every: int) -> tuple[Any, tuple[Arr
     return carry, (logs_NK, (every,) * blocks + (rest,) * bool(rest))
 
 
+def _leading_growth(
+    step: Step, state: Float[Array, " D"], xs: Any, warmup: int, every: int
+) -> tuple[Float[Array, "N 1"], tuple[int, ...]]:
+    """`growth` of one direction by an associative scan of the Jacobians' products; memory O(T D^2)."""
+    start_D = jax.random.orthogonal(jax.random.key(0), state.size, dtype=state.dtype)[0]
+    units_TDD, scales_T = products(jacobians(step, state, xs))
+    logs_T = jnp.log(jnp.linalg.norm(units_TDD @ start_D, axis=-1)) + scales_T
+    blocks, rest = divmod(scales_T.size - warmup, every)
+    steps = (every,) * blocks + (rest,) * bool(rest)
+    logs_N = jnp.concatenate([jnp.zeros(1, logs_T.dtype), logs_T])[jnp.cumsum(jnp.array((warmup, *steps)))]
+    return jnp.diff(logs_N)[:, None], steps
+
+
 def kaplan_yorke(exponents: Float[Array, " K"]) -> Float[Array, ""]:
     """The Kaplan-Yorke dimension j + (l_1 + ... + l_j) / |l_{j+1}|, j the last whose sum is not negative.
 
@@ -116,12 +130,17 @@ def lyapunov_spectrum(
     *,
     warmup: int = 0,
     orthogonalise_every: int = 2,
+    scan: Scan = "sequential",
 ) -> Spectrum:
     """The k largest Lyapunov exponents of a cell along its inputs (all if None), over all steps of all sequences.
 
     The state is the whole recurrent state as real numbers (h and c of an LSTM; real and imaginary parts). A part of
     the state that nothing of the step before enters has -inf, or as low as rounding goes: exponents lower than the
     first by more than log(1 / eps) / orthogonalise_every (8 nats per step in float32 at 2) cannot be resolved.
+
+    With `scan="associative"` the leading exponent alone (k=1) comes from products of all steps' Jacobians at once, in
+    O(log T) products one after the other: more work, and memory for a Jacobian per step. The states are still run step
+    by step.
 
     Raises:
         UserError: if the state is too large for all exponents, a number does not fit, or parameters are not finite.
@@ -133,7 +152,10 @@ def lyapunov_spectrum(
     ((3,), True)
     """
     k = _check(cell, params, xs, k, lengths, warmup, orthogonalise_every)
-    return _spectrum(params, xs, lengths, cell=cell, k=k, warmup=warmup, every=orthogonalise_every)
+    checked("scan", scan, Scan)
+    if scan == "associative" and k != 1:
+        raise UserError(f"k is {k}: scan='associative' gives the leading exponent alone, so k must be 1")
+    return _spectrum(params, xs, lengths, cell=cell, k=k, warmup=warmup, every=orthogonalise_every, scan=scan)
 
 
 def exponents(
@@ -161,9 +183,16 @@ def exponents(
     return logs_BNK.sum(1) / steps_BN.sum(1)[:, None]
 
 
-@partial(jax.jit, static_argnames=("cell", "k", "warmup", "every"))
+@partial(jax.jit, static_argnames=("cell", "k", "warmup", "every", "scan"))
 def _growths(
-    params: Params, xs: Array, lengths: Array | None, cell: Cell, k: int, warmup: int, every: int
+    params: Params,
+    xs: Array,
+    lengths: Array | None,
+    cell: Cell,
+    k: int,
+    warmup: int,
+    every: int,
+    scan: Scan = "sequential",
 ) -> tuple[Array, Array]:
     """Log |R_ii| (batch, QRs, k), and how many steps that count each has (batch, QRs)."""
     step, first_D = real_map(cell, params)
@@ -173,7 +202,10 @@ def _growths(
     def sequence(xs_TI: Array, counts_T: Array) -> Array:
         nonlocal steps
         moves, inputs = (step, xs_TI) if lengths is None else (held(step), (xs_TI, counts_T))
-        logs_NK, steps = growth(moves, first_D, inputs, k, warmup=warmup, orthogonalise_every=every)
+        if scan == "associative":
+            logs_NK, steps = _leading_growth(moves, first_D, inputs, warmup, every)
+        else:
+            logs_NK, steps = growth(moves, first_D, inputs, k, warmup=warmup, orthogonalise_every=every)
         return logs_NK
 
     logs_BNK = jax.vmap(sequence)(xs, counts_BT)
@@ -182,11 +214,11 @@ def _growths(
     return logs_BNK, jnp.diff(before_BT[:, bounds], axis=1).astype(logs_BNK.dtype)
 
 
-@partial(jax.jit, static_argnames=("cell", "k", "warmup", "every"))
+@partial(jax.jit, static_argnames=("cell", "k", "warmup", "every", "scan"))
 def _spectrum(
-    params: Params, xs: Array, lengths: Array | None, *, cell: Cell, k: int, warmup: int, every: int
+    params: Params, xs: Array, lengths: Array | None, *, cell: Cell, k: int, warmup: int, every: int, scan: Scan
 ) -> Spectrum:
-    return _summary(*_growths(params, xs, lengths, cell, k, warmup, every))
+    return _summary(*_growths(params, xs, lengths, cell, k, warmup, every, scan))
 
 
 def _summary(logs_BNK: Array, steps_BN: Array) -> Spectrum:
@@ -246,5 +278,5 @@ class Lyapunov(Diagnostic):
         """See `Diagnostic.measure`; a state of fewer than k numbers gives all of its exponents."""
         cell, params, xs, lengths, _ = layer.first(self.sequences)
         k = None if self.k is None else min(self.k, size(cell, params))
-        options = {"warmup": self.warmup, "orthogonalise_every": self.orthogonalise_every}
-        return lyapunov_spectrum(cell, params, xs, k, lengths, **options)._asdict()
+        every = self.orthogonalise_every
+        return lyapunov_spectrum(cell, params, xs, k, lengths, warmup=self.warmup, orthogonalise_every=every)._asdict()

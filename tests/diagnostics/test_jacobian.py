@@ -86,3 +86,12 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(call, said, float64):
 
 def made_plain(hidden):
     return made("lstm", hidden=hidden)[1:]
+
+
+@pytest.mark.parametrize("name", ["gru", pytest.param("lstm", marks=pytest.mark.slow)])
+def test_the_scan_of_products_has_the_singular_values_of_the_loop(name, float64):
+    cell, params, xs = made(name, time=200)
+    lengths = jnp.array([200, 90])
+    loop, scan = (log_singular_values(cell, params, xs, lengths, 1, scan=how) for how in ("sequential", "associative"))
+    np.testing.assert_allclose(scan, loop, atol=1e-6)
+    assert scan[0, -1, 0] < -60, "the products need a scale that is kept apart"

@@ -141,3 +141,16 @@ def test_what_cannot_be_asked_is_said_in_a_sentence(options, said, float64):
         params = params | {"b_f": params["b_f"] * jnp.nan}
     with pytest.raises(UserError, match=said):
         lyapunov_spectrum(cell, params, xs, **options)
+
+
+@pytest.mark.parametrize("name", ["gru", pytest.param("lstm", marks=pytest.mark.slow)])
+def test_the_scan_of_products_has_the_leading_exponent_of_the_loop(name, float64):
+    cell, params, xs = made(name, time=300)
+    lengths = jnp.array([300, 130])
+    options = {"k": 1, "lengths": lengths, "warmup": 11, "orthogonalise_every": 4}
+    loop, scan = (lyapunov_spectrum(cell, params, xs, **options, scan=how) for how in ("sequential", "associative"))
+    for found, expected in zip(scan, loop, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-6)
+    assert np.exp(300 * scan.exponents[0]) < 1e-30, "the products need a scale that is kept apart"
+    with pytest.raises(UserError, match="k is 2: scan='associative' gives the leading exponent alone"):
+        lyapunov_spectrum(cell, params, xs, k=2, scan="associative")
