@@ -114,7 +114,7 @@ def measurement(experiment: Experiment, program: Program, asked: Asked) -> Calla
 
 
 def newton(experiment: Experiment, program: Program) -> Callable[[Any, Batch], dict[str, Array]] | None:
-    """What `method=parallel` meets: the iterations of Newton's method, and the share finished step by step.
+    """The iterations of Newton's method with `method=parallel`, and the share that was finished step by step.
 
     A pure function of one member's parameters and the validation set, that solves the last recurrent layer on its first
     sequences. None where another method is taken, or where the network does not tell what its last layer sees.

@@ -248,7 +248,6 @@ def test_training_in_parallel_has_the_losses_of_the_scan_and_tells_its_iteration
     np.testing.assert_allclose(*losses, rtol=0, atol=1e-4)
     assert records["sequential"].recurrence == {"method": "sequential"}
     told, folder = records["parallel"].recurrence, records["parallel"].folder
-    print(told)
     assert told["method"] == "parallel" and 1 < told["iterations"] <= told["most_iterations"] < length
     assert told["fell_back"] == 0
     met = [each["newton"] for each in read_lines(folder / "metrics.jsonl")]

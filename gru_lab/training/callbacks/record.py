@@ -66,17 +66,17 @@ class Recorder(Listener):
         return next((name for name, holds in why.items() if holds[n]), None)
 
     def recurrence(self, n: int) -> dict[str, Any]:
-        """How the steps of member n were run, with what Newton's method met at its evaluations."""
+        """The method that ran the steps of member n, with what Newton's method met at its evaluations."""
         experiment = self.work.experiment
         if experiment.cell is None:
             return {}
-        told: dict[str, Any] = {"method": recurrence.name_of(experiment.method)}
+        summary: dict[str, Any] = {"method": recurrence.name_of(experiment.method)}
         met = [line["newton"] for line in self.work.folders[n].read_metrics() if "newton" in line]
         if met:
-            told["iterations"] = float(np.mean([each["iterations"] for each in met]))
-            told["most_iterations"] = int(max(each["most_iterations"] for each in met))
-            told["fell_back"] = float(np.mean([each["fell_back"] for each in met]))
-        return told
+            summary["iterations"] = float(np.mean([each["iterations"] for each in met]))
+            summary["most_iterations"] = int(max(each["most_iterations"] for each in met))
+            summary["fell_back"] = float(np.mean([each["fell_back"] for each in met]))
+        return summary
 
     def record(self, n: int, metrics: dict[str, dict[str, float]]) -> Record:
         """The record of member n."""
