@@ -25,7 +25,8 @@ def chances(logits: np.ndarray, temperature: float = 1.0, top_k: int | None = No
     that have `top_p` of the probability together (Holtzman et al. 2020, arXiv:1904.09751); a temperature of 0 keeps the
     likeliest one.
 
-    >>> chances(np.log([0.5, 0.3, 0.2]), top_k=2).tolist(), chances(np.log([0.5, 0.3, 0.2]), top_p=0.5).tolist()
+    >>> logits = np.log([0.5, 0.3, 0.2])
+    >>> chances(logits, top_k=2).round(3).tolist(), chances(logits, top_p=0.5).tolist()
     ([0.625, 0.375, 0.0], [1.0, 0.0, 0.0])
     """
     logits = np.asarray(logits, np.float64)
