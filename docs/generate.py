@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import equations
+import jupytext
 
 import gru_lab
 from gru_lab import card, cells, tasks
 from gru_lab.cells import budget
 from gru_lab.config import OTHERS, SETTINGS
-from gru_lab.launchers.launcher import Launcher
 from gru_lab.presets import Preset, configs, presets
 from gru_lab.runs.record import Member, Record
 from gru_lab.schema import Registry, Schema, allowed
@@ -46,12 +46,11 @@ def index_of_cells() -> str:
     head = ("cell", "what it is", "year", "parameters", "state", "FLOPs per step")
     rows = []
     for name in cells.names():
-        cls, parts = cells.get(name), card.document(cells.get(name))
+        parts = card.document(cells.get(name))
         count, year = budget.cost(cells.create(name, hidden=HIDDEN), INPUTS), re.search(r"(19|20)\d\d", parts["Source"])
         short = re.split(r"[:,]", parts["summary"])[0].rstrip(".")
         numbers = (f"{count.parameters:,}", f"{count.state:,}", f"{count.flops:,}")
         rows.append((f"[{name}]({name}.md)", text(short), year[0] if year else "", *numbers))
-        assert cls is type(cells.create(name))
     about = (
         f"{len(rows)} cells, each one file in `gru_lab/cells/`. Costs are those of one layer with {INPUTS} inputs and "
         f"`hidden={HIDDEN}`. The same list in a terminal: `python -m gru_lab.cells`. What each of them learns at equal "
@@ -225,7 +224,7 @@ def settings() -> str:
         for name in family.names():
             cls = family.get(name)
             lines += [f"### {group}={name}", "", text(card.document(cls)["summary"]), ""]
-            lines += [fields_of(cls, group if group != "callbacks" else f"callbacks.{name}"), ""]
+            lines += [fields_of(cls, group), ""]
     lines += ["## experiment", "", "Presets of whole experiments, as in `experiment=compare/copy`:", ""]
     folder = configs() / "experiment"
     found = sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
@@ -245,7 +244,6 @@ def launchers() -> Iterator[str]:
     yield "`hydra.launcher.n_jobs=4`.\n"
     module = importlib.import_module("gru_lab.launchers")
     rows = [(f"`{name}`", text(card.document(module.get(name))["summary"])) for name in module.names()]
-    assert all(issubclass(module.get(name), Launcher) for name in module.names())
     yield table(("launcher", ""), rows)
 
 
@@ -322,18 +320,9 @@ def notebook(script: str) -> str:
     >>> notebook("# %% [markdown]\n# # Title\n# Text.\n\n# %%\nprint(1)\n")
     '# Title\nText.\n\n```python\nprint(1)\n```\n'
     """
-    script = re.sub(r"\A# ---\n.*?^# ---\n", "", script, flags=re.DOTALL | re.MULTILINE)
-    out = []
-    for cell in re.split(r"^(?=# %%)", script, flags=re.MULTILINE):
-        head, _, body = cell.partition("\n")
-        body = body.strip("\n")
-        if not head.startswith("# %%") or not body:
-            continue
-        if "[markdown]" in head or "[md]" in head:
-            out.append(re.sub(r"^# ?", "", body.strip('"').strip("\n"), flags=re.MULTILINE))
-        else:
-            out.append(f"```python\n{body}\n```")
-    return "\n\n".join(out) + "\n"
+    cells_of = jupytext.reads(script, fmt="py:percent").cells
+    blocks = (each.source if each.cell_type == "markdown" else f"```python\n{each.source}\n```" for each in cells_of)
+    return "\n\n".join(blocks) + "\n"
 
 
 # Parts of pages

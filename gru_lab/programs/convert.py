@@ -9,7 +9,6 @@ parameters. Any number of layers, one or both directions. What the other framewo
 reason.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -19,10 +18,8 @@ import numpy as np
 
 from gru_lab import cells, convert
 from gru_lab.card import parsed
-from gru_lab.exits import called
+from gru_lab.programs import parser_of
 from gru_lab.schema import UserError
-
-SCRIPT = "python scripts/convert_weights.py"
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 
@@ -30,11 +27,7 @@ TOLERANCE = {"float64": 1e-12, "float32": 1e-5}
 def main(argv: Sequence[str] | None = None) -> int:
     """Convert one file; the exit status is 2 for a mistake of the user's and 1 if the two sides disagree."""
     known = sorted(convert.frameworks())
-    parser = argparse.ArgumentParser(
-        called("convert_weights.py"),
-        description=(__doc__ or "").replace(SCRIPT, called(SCRIPT)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("convert_weights.py", __doc__)
     parser.add_argument("input", metavar="IN")
     parser.add_argument("output", metavar="OUT")
     parser.add_argument("--from", dest="source", required=True, help=", ".join(known))

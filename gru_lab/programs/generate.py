@@ -7,15 +7,12 @@ RUN is the folder of a run, or of one of its members, whose task is a character 
 reads the last characters that fit in the window with which it was trained.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from gru_lab.exits import called
-
-SCRIPT = "python scripts/generate.py"
+from gru_lab.programs import parser_of
 
 
 def chances(logits: np.ndarray, temperature: float = 1.0, top_k: int | None = None, top_p: float = 1.0) -> np.ndarray:
@@ -78,11 +75,7 @@ def characters(run: str, prompt: str, seed: int | None, generator: np.random.Gen
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Write a text; the exit status is 2 for a mistake of the user's."""
-    parser = argparse.ArgumentParser(
-        called("generate.py"),
-        description=(__doc__ or "").replace(SCRIPT, called(SCRIPT)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("generate.py", __doc__)
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("prompt", metavar="PROMPT")
     parser.add_argument("--characters", type=int, default=500, help="how many to write (default: 500)")

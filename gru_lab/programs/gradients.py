@@ -41,10 +41,9 @@ class Study(Schema):
 
 def run(arguments: list[str]) -> None:
     """Train what is missing, ask, and write the page."""
-    from gru_lab.commandline import one_device_a_core, own_options, train_all
+    from gru_lab.commandline import own_options, train_all
     from gru_lab.composition import compose, numbered
 
-    one_device_a_core()
     study, rest = own_options(Study, arguments)
     started = time.perf_counter()
 

@@ -44,10 +44,9 @@ class Ladder(Schema):
 
 def run(arguments: list[str]) -> None:
     """Train what is missing, ask, and write the page."""
-    from gru_lab.commandline import one_device_a_core, own_options, train_all
+    from gru_lab.commandline import own_options, train_all
     from gru_lab.composition import compose_at
 
-    one_device_a_core()
     options, rest = own_options(Ladder, arguments)
     started = time.perf_counter()
     if any(argument.partition("=")[0] == "task.length" for argument in rest):

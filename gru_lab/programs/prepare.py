@@ -9,23 +9,16 @@ GRU_LAB_DATA names, else from the download of TensorFlow Datasets. It is kept in
 prepared already is left alone, and a preparation that was interrupted leaves nothing half-written.
 """
 
-import argparse
 import sys
 import time
 from collections.abc import Sequence
 
-from gru_lab.exits import called
-
-SCRIPT = "python scripts/prepare_data.py"
+from gru_lab.programs import parser_of
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prepare every task in turn; the exit status is 2 if one of them cannot be."""
-    parser = argparse.ArgumentParser(
-        called("prepare_data.py"),
-        description=(__doc__ or "").replace(SCRIPT, called(SCRIPT)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("prepare_data.py", __doc__)
     parser.add_argument("tasks", metavar="TASK", nargs="+", help="the name of a task, as on the command line of a run")
     parser.add_argument("--from", dest="folder", metavar="FOLDER", help="where files that you brought lie")
     asked = parser.parse_args(argv)

@@ -13,7 +13,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     def run(arguments: list[str]) -> None:
         from gru_lab import commandline, composition
 
-        commandline.one_device_a_core()
         composition.run("train", commandline.train, arguments)
 
     return composed(run, DOC, argv)

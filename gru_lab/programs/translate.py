@@ -17,9 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from gru_lab.exits import called
-
-SCRIPT = "python scripts/translate.py"
+from gru_lab.programs import parser_of
 
 AT_ONCE = 64  # sentences
 
@@ -118,11 +116,7 @@ def bleu(translations: Sequence[str], references: Sequence[str], lower: bool) ->
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Translate; the exit status is 2 for a mistake of the user's."""
-    parser = argparse.ArgumentParser(
-        called("translate.py"),
-        description=(__doc__ or "").replace(SCRIPT, called(SCRIPT)),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = parser_of("translate.py", __doc__)
     parser.add_argument("run", metavar="RUN")
     parser.add_argument("sentences", metavar="SENTENCE", nargs="*", help="to be translated (default: standard input)")
     parser.add_argument("--beam", type=int, default=1, metavar="N", help="answers that the search follows (default: 1)")

@@ -131,7 +131,7 @@ def test_every_entry_composes(name, real_data):
 def test_small_networks_have_a_size(name):
     """No size need come within 2% of a budget of a few hundred weights, as once in these tables."""
     for entry in published.create(name).entries():
-        compose("train", list(entry.arguments))
+        assert compose("train", list(entry.arguments))[0].experiment.cell.hidden >= 3, entry.arguments
 
 
 def test_labels_are_counted_per_parameter():
