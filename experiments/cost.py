@@ -39,6 +39,7 @@ from gru_lab.errors import UserError
 from gru_lab.exits import leave
 from gru_lab.jaxprs import needed, operations, trace, traffic
 from gru_lab.reports.cost import cost_figure, cost_table
+from gru_lab.reports.style import files
 
 SIZINGS = ("equal hidden size", "equal parameters")
 DIRECTIONS = ("forward", "forward+backward")
@@ -143,7 +144,7 @@ def keep(rows: Sequence[dict[str, Any]], folder: Path) -> None:
     table = cost_table(rows)
     print(table)
     (folder / "cost.md").write_text(table)
-    (folder / "cost.png").write_bytes(cost_figure(rows)["png"])
+    (folder / "cost.png").write_bytes(files(cost_figure(rows))["png"])
 
 
 def run(options: argparse.Namespace) -> None:

@@ -33,6 +33,7 @@ from speed_peers import BUILDERS, PRODUCTS, SPLIT, Contender, Shape, products
 
 from gru_lab.exits import leave
 from gru_lab.reports.speed import speed_figure
+from gru_lab.reports.style import files
 
 SHAPES: tuple[Shape, ...] = (
     (1, 64, 88, 46),
@@ -181,8 +182,8 @@ def _line(name: str, pairs: list[tuple[dict, dict]]) -> str:
 
 def draw(rows: list[dict], path: Path) -> None:
     """The ratios of all contenders as a figure."""
-    if files := speed_figure(rows):
-        path.write_bytes(files["png"])
+    if figure := speed_figure(rows):
+        path.write_bytes(files(figure)["png"])
 
 
 def read(path: Path) -> list[dict]:

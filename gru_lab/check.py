@@ -17,6 +17,9 @@ from gru_lab.card import document, given
 from gru_lab.errors import UserError, in_one_line
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
     from gru_lab.cells import Cell
 
 NOISE, LARGE = 2000, 1e3  # steps of white noise, and what a state should stay below; see `Cell.drift`
@@ -246,27 +249,27 @@ def check(cell: "Cell", inputs: int = 8, name: str = "") -> Iterator[tuple[str, 
             yield what, False, f"{in_one_line(error)} ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
-def drawn(cell: "Cell", inputs: int, name: str) -> dict[str, bytes]:
-    """The norms of the gradient over lags, beside those of the RNN, the LSTM and the GRU, as PNG and PDF."""
+def drawn(cell: "Cell", inputs: int, name: str, on: "Axes | None" = None) -> "Figure":
+    """The norms of the gradient over lags, beside those of the RNN, the LSTM and the GRU."""
     import numpy as np
     from matplotlib.lines import Line2D
 
     from gru_lab import cells
-    from gru_lab.reports.style import figure, files, legend, looks, palette, title
+    from gru_lab.reports.style import looks, sheet
 
     others = {beside: cells.create(beside, hidden=cell.hidden) for beside in BESIDE if beside != name}
     curves = {label: np.asarray(_norms(each, inputs)) for label, each in {name: cell, **others}.items()}
-    look = looks([*curves], palette(curves))
-    with figure(2.2, [*curves]) as page:
-        axes = page.subplots()
+    look = looks([*curves])
+    with sheet(2.2, [*curves], on) as drawing:
+        axes = drawing.panels[0, 0]
         for style, norms in zip(look, curves.values(), strict=True):
             axes.semilogy(np.arange(norms.size), norms / norms[0], **style)
         axes.set_xlabel("lag")
         axes.set_ylabel("norm / norm at lag 0")
         axes.set_ylim(1e-8, None)
-        title(page, f"The gradient that reaches earlier states: {name}, fresh")
-        legend(page, [Line2D([], [], label=label, **style) for label, style in zip(curves, look, strict=True)])
-        return files(page)
+        drawing.title(f"The gradient that reaches earlier states: {name}, fresh")
+        drawing.legend([Line2D([], [], label=label, **style) for label, style in zip(curves, look, strict=True)])
+        return drawing.figure
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -282,6 +285,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = parser.parse_intermixed_args(argv)
     from gru_lab import cells
     from gru_lab.reports.escape import plain
+    from gru_lab.reports.style import files
 
     try:
         if asked.inputs < 1:
@@ -295,7 +299,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{'ok  ' if passed else 'FAIL'}  {what:<9}  {plain(sentence)}", flush=True)
         if asked.figure and not failed:
             try:
-                asked.figure.write_bytes(drawn(cell, asked.inputs, name)["png"])
+                asked.figure.write_bytes(files(drawn(cell, asked.inputs, name))["png"])
             except OSError as error:
                 raise UserError(f"--figure {asked.figure} cannot be written: {error.strerror}") from None
             print(f"written to {plain(asked.figure)}")

@@ -19,17 +19,15 @@
 
 # %%
 import jax
-import matplotlib.pyplot as plt
 import numpy as np
 
 from gru_lab import Experiment, cells, diagnostics, run, tasks
-from gru_lab.reports.film import film, reel
-from gru_lab.reports.style import palette
+from gru_lab.reports import figures
 from gru_lab.training import Population, Training
 from gru_lab.training.callbacks.diagnostics import Diagnostics
 
 NETWORKS = ("rnn", "lstm", "gru")
-COLOURS = palette(NETWORKS)
+SCALES = figures.GRADIENTS._replace(members="sequences")
 
 # %% [markdown]
 # ## Before training
@@ -40,26 +38,27 @@ COLOURS = palette(NETWORKS)
 
 # %%
 def flow(name, length, **settings):
-    """The median norm of the gradient over 16 sequences of noise, by lag."""
+    """The norm of the gradient for 16 sequences of noise, by lag."""
     cell = cells.create(name, hidden=32, **settings)
     params = cell.init(jax.random.key(0), inputs=2)
     xs = jax.random.normal(jax.random.key(1), (16, length, 2))
     gradients = diagnostics.gradient_flow(cell, params, xs, lambda outputs: outputs[:, 0].sum())
-    return np.median(np.asarray(gradients), axis=0)
+    return np.asarray(gradients)
 
 
 def draw(length=100, forget_bias=1.0):
-    """One line per network."""
-    figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
+    """One line per network: the median over the sequences, in a band of their range."""
+    curves = {}
     for name in NETWORKS:
         norms = flow(name, int(length), **({"forget_bias": float(forget_bias)} if name != "rnn" else {}))
-        axis.semilogy(norms, color=COLOURS[name][0], label=name)
-    axis.set(xlabel="lag (steps back)", ylabel="norm of the gradient", title=f"forget bias {forget_bias:g}")
-    axis.legend()
-    return figure
+        curves[name] = figures.Curves(name, np.arange(int(length)), {"initial": norms})
+    with figures.using("slides"):
+        return figures.two_panels(f"forget bias {forget_bias:g}", curves, SCALES)
 
 
 draw()
+
+# %%
 draw(forget_bias=4.0)
 
 # %% [markdown]
@@ -79,7 +78,7 @@ except ImportError:
 
 # %%
 for name in NETWORKS:
-    norms = flow(name, 200)
+    norms = np.median(flow(name, 200), axis=0)
     below = np.flatnonzero(norms < 0.1 * norms[0])
     print(f"{name:5} the gradient falls to a tenth after", f"{below[0]} steps" if len(below) else "more than 200 steps")
 
@@ -103,15 +102,19 @@ for name in NETWORKS:
     print(f"{name:5} test loss {np.mean(values):.4f} (guessing has 0.167), {groups[name].solved} of 2 seeds solved it")
 
 # %%
-moving = film("adding, 40 steps", {name: reel(group) for name, group in groups.items()}, COLOURS)
+reels = {name: figures.reel(group) for name, group in groups.items()}
+with open("gradient.html", "w") as page:
+    page.write(figures.player_page("adding, 40 steps", reels))
+for suffix, content in figures.film("adding, 40 steps", reels).items():
+    with open(f"gradient.{suffix}", "wb") as file:
+        file.write(content)
+print("the film is in gradient.html, with a slider to wind it by hand; and as GIF and MP4")
 try:
-    from IPython.display import Image, display
+    from IPython.display import IFrame, display
 
-    display(Image(moving))
+    display(IFrame("gradient.html", 1000, 600))
 except ImportError:
-    with open("gradient.gif", "wb") as file:
-        file.write(moving)
-    print("the film is in gradient.gif")
+    pass
 
 # %% [markdown]
 # Training opens the gates: where a network has solved the task, its gradient reaches the marked numbers. Next:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from gru_lab.exits import called
 from gru_lab.programs import composed
@@ -18,8 +19,9 @@ Settings of this program, beside those below
 
   questions=[gradient_flow,gates]   which questions are asked (all)
   fresh=true                        nothing is trained: networks as they are initialised
-  animate=true                      also a film (GIF) of the gradient's norm over lags while the networks learn
+  animate=true                      also a film of gradient and loss while the networks learn: GIF, MP4 and a player
   html=true                         the page also as one file, index.html
+  style=slides                      figures for slides, or wide ones: both columns of a paper (paper: one column)
   out=figures/mine                  the folder of the page, the figures and numbers.csv (gradients)"""
 
 
@@ -31,6 +33,7 @@ class Study(Schema):
     fresh: bool = False
     animate: bool = False
     html: bool = False
+    style: Literal["paper", "wide", "slides"] = "paper"
     out: str = "gradients"
 
     def check(self) -> None:
@@ -49,6 +52,7 @@ def run(arguments: list[str]) -> None:
 
     from gru_lab import launch
     from gru_lab.reports import pages, questions, save
+    from gru_lab.reports.style import using
 
     asked = launch.asked(study.questions or questions.names())
     live = ["callbacks.diagnostics.names=[gradient_flow]"] if study.animate else []
@@ -60,7 +64,8 @@ def run(arguments: list[str]) -> None:
     entries = [entry for job, run in zip(jobs, trained, strict=True) for entry in launch.entries(job, run, asked)]
     command = shlex.join([*called("python experiments/gradients.py").split(), *arguments])
     page = pages.create("gradients", animate=study.animate)
-    document = page.make(pages.Material(subjects=pages.placed(entries), command=command))
+    with using(study.style):
+        document = page.make(pages.Material(subjects=pages.placed(entries), command=command))
     paths = save(document.files(formats=("markdown", "html") if study.html else ("markdown",)), Path(study.out))
     print(f"\n{len(paths)} files in {time.perf_counter() - started:.0f} s: {paths[0].parent}/README.md")
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from gru_lab.exits import called
 from gru_lab.programs import composed
@@ -24,6 +24,7 @@ Settings of this program, beside those below
   lengths=[10,20,40]     the rungs, as task.length (those of each task's ladder, such as 10, 20, 40, ..., 320)
   climb=true             do not stop at the first length that is not solved
   html=true              the page also as one file, index.html
+  style=slides           figures for slides, or wide ones: both columns of a paper (paper: one column)
   out=figures/mine       the folder of the page, the figures and the numbers (memory)"""
 
 
@@ -34,6 +35,7 @@ class Ladder(Schema):
     lengths: tuple[Size, ...] | None = None
     climb: bool = False
     html: bool = False
+    style: Literal["paper", "wide", "slides"] = "paper"
     out: str = "memory"
 
     def check(self) -> None:
@@ -56,6 +58,7 @@ def run(arguments: list[str]) -> None:
     from gru_lab import launch
     from gru_lab.reports import pages, save
     from gru_lab.reports.ladder import solved
+    from gru_lab.reports.style import using
     from gru_lab.runs import Found
     from gru_lab.training import Run
 
@@ -78,7 +81,8 @@ def run(arguments: list[str]) -> None:
     groups = [group for runs in climbed for run in runs for group in run.groups]
     command = shlex.join([*called("python experiments/memory.py").split(), *arguments])
     material = pages.Material(Found(tuple(groups)), pages.placed(entries), command)
-    page = pages.create("memory").make(material)
+    with using(options.style):
+        page = pages.create("memory").make(material)
     paths = save(page.files(formats=("markdown", "html") if options.html else ("markdown",)), Path(options.out))
     print(f"\n{len(paths)} files in {time.perf_counter() - started:.0f} s: {paths[0].parent}/README.md")
 

@@ -59,6 +59,12 @@ def main(argv: list[str] | None = None) -> int:
         help="also write index.html, a page that needs no other file: tables to sort, curves to point at, settings",
     )
     parser.add_argument(
+        "--style",
+        metavar="STYLE",
+        default="paper",
+        help="the size of the figures: paper (one column, the default), wide (both columns) or slides",
+    )
+    parser.add_argument(
         "--page",
         metavar="PAGE",
         help="write another page instead: comparison, generalisation, gradients, memory, prediction, statistics, "
@@ -72,26 +78,28 @@ def main(argv: list[str] | None = None) -> int:
     from gru_lab import reports
     from gru_lab.errors import UserError
     from gru_lab.reports.escape import plain
+    from gru_lab.reports.style import using
     from gru_lab.runs import find_records
 
     command = shlex.join([*called("python scripts/table.py").split(), *argv])
     try:
-        records = find_records(options.runs)
-        if options.page:
-            out = options.out or options.runs[0] / options.page.rpartition(":")[2]
-            return reports.publish_page(options.page, records, out, html=options.html, command=command)
-        reference = None if options.reference == "none" else options.reference
-        out = options.out or options.runs[0] / "report"
-        return reports.publish(
-            records,
-            out,
-            reference=reference,
-            mixed=options.mixed,
-            repetition=options.repetition,
-            statistics=options.statistics,
-            html=options.html,
-            command=command,
-        )
+        with using(options.style):
+            records = find_records(options.runs)
+            if options.page:
+                out = options.out or options.runs[0] / options.page.rpartition(":")[2]
+                return reports.publish_page(options.page, records, out, html=options.html, command=command)
+            reference = None if options.reference == "none" else options.reference
+            out = options.out or options.runs[0] / "report"
+            return reports.publish(
+                records,
+                out,
+                reference=reference,
+                mixed=options.mixed,
+                repetition=options.repetition,
+                statistics=options.statistics,
+                html=options.html,
+                command=command,
+            )
     except UserError as error:
         print(plain(error), file=sys.stderr)
         return 2

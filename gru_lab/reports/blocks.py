@@ -1,7 +1,7 @@
 """The blocks of a page: plain text, which each writer escapes for its format."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MEDIA = {"png": "image/png", "gif": "image/gif"}
 
@@ -110,6 +110,22 @@ class Chart(NamedTuple):
     log: bool = False
 
 
+class Film(NamedTuple):
+    """A film of networks that learn: a player on a screen with scripts, else a moving picture.
+
+    Attributes:
+        name: of its files, without the suffix.
+        files: the content by suffix, GIF among them.
+        caption: what it shows, in words.
+        scene: what the player draws, see `film.player`.
+    """
+
+    name: str
+    files: Mapping[str, bytes]
+    caption: str
+    scene: Mapping[str, Any]
+
+
 class Details(NamedTuple):
     """Blocks below a line, which a screen shows when they are asked for."""
 
@@ -117,7 +133,7 @@ class Details(NamedTuple):
     blocks: "Sequence[Block]"
 
 
-Block = Heading | Text | Code | Table | Figure | Chart | Details
+Block = Heading | Text | Code | Table | Figure | Chart | Film | Details
 
 
 def aligned(head: Sequence[Words], align: str) -> str:

@@ -4,7 +4,7 @@ import csv as lines
 import io
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gru_lab.errors import listed
 from gru_lab.reports.blocks import Block, Figure, Heading, Strong, Table, Words
@@ -14,7 +14,11 @@ from gru_lab.reports.effects import Estimate, profile
 from gru_lab.reports.escape import plain
 from gru_lab.reports.quantities import duration, rounded, scaled
 from gru_lab.reports.statistics import LEVEL, RESAMPLES, Interval
-from gru_lab.reports.style import Palette, figure, files, legend, looks, title
+from gru_lab.reports.style import Palette, files, looks, sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawn
 
 SIGNIFICANT = 0.05
 
@@ -30,7 +34,7 @@ def blocks(made: Comparisons, colours: Palette) -> list[Block]:
     if not made.scored:
         return tables(made)
     caption = "Performance profiles: the share of all seeds and tasks whose score is above each level"
-    return [*tables(made), Figure("performance_profiles", profiles(made, colours), caption)]
+    return [*tables(made), Figure("performance_profiles", files(profiles(made, colours)), caption)]
 
 
 def on_tasks(made: Comparisons) -> Table:
@@ -88,15 +92,15 @@ def over_tasks(made: Comparisons) -> Table:
     return Table(head, rows, "lrrrrrr", (), notes, "Comparison over the tasks", "tab:statistics-overall")
 
 
-def profiles(made: Comparisons, colours: Palette) -> dict[str, bytes]:
-    """The performance profile of every network, as PNG and PDF."""
+def profiles(made: Comparisons, colours: Palette | None = None, on: "Axes | None" = None) -> "Drawn":
+    """The performance profile of every network."""
     import numpy as np
 
     scores = {each.network: np.concatenate([*each.scores.values()]) for each in made.overall}
     highest = max(1.0, *(float(values.max()) for values in scores.values()))
     levels = np.linspace(0, 1.02 * highest, 300)
-    with figure(1.9, list(scores)) as page:
-        axes = page.add_subplot()
+    with sheet(1.9, list(scores), on) as drawing:
+        axes = drawing.panels[0, 0]
         networks = [made.network_of[label] for label in scores]
         handles: list[Any] = []
         for (label, values), look in zip(scores.items(), looks(networks, colours), strict=True):
@@ -105,9 +109,9 @@ def profiles(made: Comparisons, colours: Palette) -> dict[str, bytes]:
             xlabel="score: 0 best guess without memory, 1 solved", ylabel="share of runs above", ylim=(-0.02, 1.02)
         )
         axes.set_xlim(0, levels[-1])
-        title(page, "Performance profiles", f"{len(made.scored)} tasks, all seeds")
-        legend(page, handles)
-        return files(page)
+        drawing.title("Performance profiles", f"{len(made.scored)} tasks, all seeds")
+        drawing.legend(handles)
+        return drawing.figure
 
 
 def csv(made: Comparisons) -> dict[str, bytes]:

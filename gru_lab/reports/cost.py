@@ -2,9 +2,14 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gru_lab.reports import style
+from gru_lab.reports.labels import display_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -64,8 +69,8 @@ def cost_table(rows: Rows) -> str:
     return "\n".join(text)
 
 
-def cost_figure(rows: Rows) -> dict[str, bytes]:
-    """The times of the cells relative to the first one, a panel per sizing, as PNG and PDF.
+def cost_figure(rows: Rows, on: "Axes | Sequence[Axes] | None" = None) -> "Figure":
+    """The times of the cells relative to the first one, a panel per sizing.
 
     A mark is the geometric mean over the shapes, a line reaches from the least to the greatest of any shape.
     """
@@ -74,8 +79,8 @@ def cost_figure(rows: Rows) -> dict[str, bytes]:
     sizings = list(dict.fromkeys(row["sizing"] for row in rows))
     orders = {sizing: list(summary(rows, sizing, "forward+backward")) for sizing in sizings}
     tall = max(len(order) for order in orders.values())
-    with style.figure(0.9 + LINE * max(tall, 4), list(MARKS)) as figure:
-        axes = figure.subplots(1, len(sizings), sharex=True, squeeze=False)[0]
+    with style.sheet(0.9 + LINE * max(tall, 4), list(MARKS), on, columns=len(sizings), sharex=True) as drawing:
+        axes = drawing.panels[0]
         handles: dict[str, Any] = {}
         for axis, sizing in zip(axes, sizings, strict=True):
             axis.axvline(1, color="0.5", linewidth=0.8)
@@ -91,10 +96,11 @@ def cost_figure(rows: Rows) -> dict[str, bytes]:
             axis.xaxis.set_major_locator(FixedLocator([2.0**k for k in range(-5, 11)]))
             axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axis.xaxis.set_minor_locator(NullLocator())
-            axis.set_yticks(range(len(order)), order)
+            axis.set_yticks(range(len(order)), [display_name(cell) for cell in order])
             axis.grid(axis="y", linewidth=0.3, color="0.85")
             axis.set_axisbelow(True)
             axis.set_title(sizing, fontsize=7)
-        style.title(figure, "What does a step cost?", f"time of a cell / time of {rows[0]['cell']}, over shapes")
-        style.legend(figure, list(handles.values()))
-        return style.files(figure)
+        first = display_name(rows[0]["cell"])
+        drawing.title("What does a step cost?", f"time of a cell / time of {first}, over shapes")
+        drawing.legend(list(handles.values()))
+        return drawing.figure

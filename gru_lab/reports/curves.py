@@ -5,11 +5,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gru_lab.reports import escape
-from gru_lab.reports.style import Palette, figure, files, legend, looks, title
+from gru_lab.reports.style import Palette, looks, sheet
 from gru_lab.runs import Group, MemberFolder
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 def curves(group: Group) -> "tuple[np.ndarray, np.ndarray]":
@@ -34,8 +36,10 @@ def curves(group: Group) -> "tuple[np.ndarray, np.ndarray]":
     return np.array(updates, float), validation
 
 
-def learning_curves(name: str, groups: Mapping[str, Group], colours: Palette) -> dict[str, bytes]:
-    """One task: a thin line per member and the median in bold; PNG and PDF, nothing if no group has an evaluation.
+def learning_curves(
+    name: str, groups: Mapping[str, Group], colours: Palette | None = None, on: "Axes | None" = None
+) -> "Figure | None":
+    """One task: a thin line per member and the median in bold; None if no group has an evaluation.
 
     The median counts a diverged member as the worst: its line ends where half of the members have diverged. A line
     ends in a dot where the last member solved the task, in a cross where one diverged. A metric that is better when
@@ -48,7 +52,7 @@ def learning_curves(name: str, groups: Mapping[str, Group], colours: Palette) ->
     lines = {column: curves(group) for column, group in groups.items()}
     drawn = np.concatenate([values[np.isfinite(values)] for _, values in lines.values()])
     if not drawn.size:
-        return {}
+        return None
     first = next(iter(groups.values())).shared
     lower = first.better == "lower"
     levels = np.append(drawn, [level for level in (first.floor, first.threshold) if level is not None])
@@ -65,8 +69,8 @@ def learning_curves(name: str, groups: Mapping[str, Group], colours: Palette) ->
     further += [f"solved{dots}"] * (first.threshold is not None)
 
     handles = []
-    with figure(2.1, [*labels.values(), *further]) as page:
-        axes = page.add_subplot()
+    with sheet(2.1, [*labels.values(), *further], on) as drawing:
+        axes = drawing.panels[0, 0]
         styles = looks([group.shared.network for group in groups.values()], colours)
         for (column, (updates, values)), look in zip(lines.items(), styles, strict=True):
             if log:
@@ -94,9 +98,9 @@ def learning_curves(name: str, groups: Mapping[str, Group], colours: Palette) ->
         axes.set_xlim(left=0)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set(xlabel="update", ylabel=f"validation {escape.figure(first.metric)}\n({first.better} is better)")
-        title(page, name, "bold: median; thin: seeds")
-        legend(page, handles)
-        return files(page)
+        drawing.title(name, "bold: median; thin: seeds")
+        drawing.legend(handles)
+        return drawing.figure
 
 
 def solved_by_all(group: Group) -> bool:

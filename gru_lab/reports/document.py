@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from gru_lab.reports import html, latex, markdown
-from gru_lab.reports.blocks import Block, Chart, Code, Details, Figure, Heading, Line, Strong, Table, Text
+from gru_lab.reports.blocks import Block, Chart, Code, Details, Figure, Film, Heading, Line, Strong, Table, Text
 
 Format = Literal["markdown", "html", "latex"]
 SUFFIX: Mapping[str, str] = {"markdown": "md", "html": "html", "latex": "tex"}
@@ -26,7 +26,7 @@ class Document:
             stem = "index" if form == "html" else name
             files[f"{stem}.{SUFFIX[form]}"] = self.write(form).encode()
         for block in self.blocks:
-            if isinstance(block, Figure):
+            if isinstance(block, Figure | Film):
                 files |= {f"{block.name}.{suffix}": content for suffix, content in block.files.items()}
         return files | dict(self.data)
 
@@ -36,5 +36,6 @@ class Document:
 
 
 __all__ = [
-    "Block", "Chart", "Code", "Details", "Document", "Figure", "Format", "Heading", "Line", "Strong", "Table", "Text",
+    "Block", "Chart", "Code", "Details", "Document", "Figure", "Film", "Format", "Heading", "Line", "Strong", "Table",
+    "Text",
 ]  # fmt: skip

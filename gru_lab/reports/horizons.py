@@ -1,17 +1,25 @@
 """The memory horizons of a study: the longest length that each network solves, for all tasks in one figure."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from gru_lab.reports import escape
+from gru_lab.reports.labels import display_name
 from gru_lab.reports.ladder import Rungs, horizon
-from gru_lab.reports.style import Palette, figure, files, legend, title
+from gru_lab.reports.style import Palette, palette, sheet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MARKERS = "osD^vPXp<>*"  # shapes tell networks apart in print without colours
 LINE = 0.1  # inches: the line of one network
 
 
-def horizons(ladders: Mapping[str, Mapping[str, Rungs]], colours: Palette) -> dict[str, bytes]:
-    """The longest length that half of the seeds solve, per task and network; PNG and PDF.
+def horizons(
+    ladders: Mapping[str, Mapping[str, Rungs]], colours: Palette | None = None, on: "Axes | None" = None
+) -> "Figure":
+    """The longest length that half of the seeds solve, per task and network.
 
     Networks of one task lie below each other in the order of the legend. A hollow dot half a rung before the first
     length: the network does not solve that. An arrow: it solves the last one, and its horizon lies beyond.
@@ -19,11 +27,14 @@ def horizons(ladders: Mapping[str, Mapping[str, Rungs]], colours: Palette) -> di
     Args:
         ladders: task -> network -> length -> what was trained on it, see `gru_lab.reports.ladder.climbs`.
         colours: the networks' colours, see `gru_lab.reports.style.palette`.
+        on: the axes to draw on.
     """
+    every = [rungs for columns in ladders.values() for rungs in columns.values()]
+    colours = colours or palette(next(iter(rungs.values())).shared.network for rungs in every)
     networks = list(dict.fromkeys(network for columns in ladders.values() for network in columns))
     lengths = sorted({n for columns in ladders.values() for rungs in columns.values() for n in rungs})
-    with figure(0.7 + LINE * sum(len(columns) + 1 for columns in ladders.values()), networks) as page:
-        axes = page.subplots()
+    with sheet(0.7 + LINE * sum(len(columns) + 1 for columns in ladders.values()), networks, on) as drawing:
+        axes = drawing.panels[0, 0]
         handles, middles, line = {}, [], 0
         for columns in ladders.values():
             first, last = min(map(min, columns.values())), max(map(max, columns.values()))
@@ -55,9 +66,9 @@ def horizons(ladders: Mapping[str, Mapping[str, Rungs]], colours: Palette) -> di
         axes.set(xscale="log", xlabel="longest length solved (steps)", xlim=(lengths[0] / 2, lengths[-1] * 2))
         axes.set_xticks(lengths, [str(n) for n in lengths], rotation=90)
         axes.minorticks_off()
-        axes.set_yticks(middles, [escape.figure(task) for task in ladders])
+        axes.set_yticks(middles, [escape.figure(display_name(task)) for task in ladders])
         axes.tick_params(axis="y", length=0)
         axes.invert_yaxis()
-        title(page, "Memory horizons", "half of the seeds solve it; hollow: not even the first length")
-        legend(page, [handles[network] for network in networks])
-        return files(page)
+        drawing.title("Memory horizons", "half of the seeds solve it; hollow: not even the first length")
+        drawing.legend([handles[network] for network in networks])
+        return drawing.figure

@@ -1,14 +1,15 @@
 """Blocks as one HTML file that needs no other, for a telephone too, in the light and in the dark.
 
-Tables that can be sorted, and charts, are brought to life by `page.js`, which lies in the page. Without scripts a page
-is still read: such a table is a table, and of a chart its caption says so.
+Tables that can be sorted, charts and films are brought to life by `page.js`, which lies in the page. Without scripts a
+page is still read: such a table is a table, and of the others a sentence says so.
 """
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from gru_lab.reports import escape
 from gru_lab.reports.blocks import (
@@ -18,6 +19,7 @@ from gru_lab.reports.blocks import (
     Code,
     Details,
     Figure,
+    Film,
     Heading,
     Table,
     Text,
@@ -63,6 +65,8 @@ def _html(block: Block) -> Iterator[str]:
             yield f"<details><summary>{escape.html(summary)}</summary>{html(inside)}</details>"
         case Chart():
             yield from _chart(block)
+        case Film(_, _, caption, scene):
+            yield _live("film", scene, caption)
         case Table(head, rows, align, sections, notes, _, _, sortable):
             sides = [{"l": "", "c": ' class="c"', "r": ' class="r"'}[a] for a in aligned(head, align)]
             cells = [f"<th{side}>{words(cell)}</th>" for cell, side in zip(head, sides, strict=True)]
@@ -90,16 +94,23 @@ def _chart(chart: Chart) -> Iterator[str]:
         "lines": [[dict(line.labels), line.colour, [*line.dash], [*line.xs], [*line.ys], line.bold]
                   for line in chart.lines],
     }  # fmt: skip
+    yield _live("chart", data, chart.caption)
+
+
+def _live(kind: str, data: Mapping[str, Any], caption: str) -> str:
+    """An element that `page.js` brings to life."""
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
-    caption = escape.html(chart.caption)
-    yield f'<figure class="chart"><script type="application/json">{text}</script>'
-    yield f"<noscript><p>This chart needs scripts to be on.</p></noscript><figcaption>{caption}</figcaption></figure>"
+    return (
+        f'<figure class="{kind}"><script type="application/json">{text}</script>'
+        f"<noscript><p>This {kind} needs scripts to be on.</p></noscript>"
+        f"<figcaption>{escape.html(caption)}</figcaption></figure>"
+    )
 
 
 def page(title: str, blocks: Sequence[Block]) -> str:
     """A whole file."""
     body = html(blocks)
-    if any(isinstance(block, Chart) or (isinstance(block, Table) and block.sortable) for block in blocks):
+    if any(isinstance(block, Chart | Film) or (isinstance(block, Table) and block.sortable) for block in blocks):
         body += f"\n<script>\n{_file('page.js')}</script>"
     return PAGE.format(title=escape.html(title), style=_file("page.css"), body=body)
 

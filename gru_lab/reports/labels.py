@@ -221,6 +221,19 @@ def label(name: str, settings: Sequence[tuple[str, str]]) -> str:
     return plain(f"{name} ({fields})" if fields else name)
 
 
+def display_name(label: str) -> str:
+    """A network or a task as the literature writes it.
+
+    >>> display_name("gru"), display_name("lstm (peephole=true)"), display_name("temporal_order")
+    ('GRU', 'LSTM (peephole=true)', 'temporal order')
+    """
+    from gru_lab import cells  # which brings JAX: a table in words does without it
+
+    name, space, settings = label.partition(" ")
+    known = cells.get(name).__name__ if name in cells.names() else name.replace("_", " ")
+    return f"{known}{space}{settings}"
+
+
 def chosen(values: Settings, fields: Sequence[str]) -> Pairs:
     """The values of some fields, as pairs."""
     return tuple((field, values.get(field, UNSET)) for field in dict.fromkeys(fields))

@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING
 
 from gru_lab.errors import UserError
 from gru_lab.reports import escape
-from gru_lab.reports.labels import Place, arrange, describe, labelled
-from gru_lab.reports.style import Palette, figure, files, legend, looks, title
+from gru_lab.reports.labels import Place, arrange, describe, display_name, labelled
+from gru_lab.reports.style import Palette, looks, sheet
 from gru_lab.runs import Group
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SHARE = 0.5  # of the members that must solve a length
 
@@ -54,11 +56,13 @@ def horizon(rungs: Rungs) -> int:
     return reached
 
 
-def ladder(task: str, networks: Mapping[str, Rungs], colours: Palette) -> dict[str, bytes]:
+def ladder(
+    task: str, networks: Mapping[str, Rungs], colours: Palette | None = None, on: "Axes | None" = None
+) -> "Figure | None":
     """The test metric against the length, median and range of the seeds, with the value of the best guess (dotted).
 
     Filled dots: solved by half of the seeds. A diverged member counts as the best guess, and is left out where the task
-    has none. PNG and PDF; nothing if no member has a value.
+    has none. None if no member has a value.
     Source: Bai, Kolter & Koltun 2018, arXiv:1803.01271, figure 5.
     """
     import numpy as np
@@ -67,10 +71,10 @@ def ladder(task: str, networks: Mapping[str, Rungs], colours: Palette) -> dict[s
     floors = {n: group.shared.floor for rungs in networks.values() for n, group in sorted(rungs.items())}
     guesses = {n: floor for n, floor in sorted(floors.items()) if floor is not None}
     if not any(_values(group).size for rungs in networks.values() for group in rungs.values()):
-        return {}
-    labels = {label: f"{label}: {horizon(rungs)}" for label, rungs in networks.items()}
-    with figure(2.0, [*labels.values(), *["best guess"] * bool(guesses)]) as page:
-        axes = page.subplots()
+        return None
+    labels = {label: f"{display_name(label)}: {horizon(rungs)}" for label, rungs in networks.items()}
+    with sheet(2.0, [*labels.values(), *["best guess"] * bool(guesses)], on) as drawing:
+        axes = drawing.panels[0, 0]
         handles = []
         styles = looks([next(iter(rungs.values())).shared.network for rungs in networks.values()], colours)
         for (label, rungs), look in zip(networks.items(), styles, strict=True):
@@ -91,9 +95,9 @@ def ladder(task: str, networks: Mapping[str, Rungs], colours: Palette) -> dict[s
         lowest = min(float(np.min(np.asarray(line.get_ydata()))) for line in axes.lines)
         if first.better == "lower" and lowest > 0:
             axes.set_yscale("log")
-        title(page, task, "legend: longest length that half of the seeds solve (filled)")
-        legend(page, handles)
-        return files(page)
+        drawing.title(task, "legend: longest length that half of the seeds solve (filled)")
+        drawing.legend(handles)
+        return drawing.figure
 
 
 def _values(group: Group) -> "np.ndarray":

@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 from gru_lab.reports import escape
-from gru_lab.reports.blocks import Block, Code, Details, Figure, Heading, Table, Text, Words, aligned, joined
+from gru_lab.reports.blocks import Block, Code, Details, Figure, Film, Heading, Table, Text, Words, aligned, joined
+
+FILMS = {"mp4": "a film to stop and wind (MP4)", "html": "a page to play it on"}
 
 
 def markdown(blocks: Sequence[Block]) -> str:
@@ -40,6 +42,10 @@ def _markdown(block: Block) -> Iterator[str]:
                 yield from ("", *(f"- {words(note, begins=True)}" for note in notes))
         case Figure(name, _, caption) if block.shown:
             yield f"![{escape.markdown(caption)}]({name}.{block.shown})"
+        case Film(name, files, caption, _):
+            links = " and ".join(f"[{words}]({name}.{suffix})" for suffix, words in FILMS.items() if suffix in files)
+            yield f"![{escape.markdown(caption)}]({name}.gif)"
+            yield from ("", f"The same as {links}.") if links else ()
 
 
 def page(title: str, blocks: Sequence[Block]) -> str:

@@ -1,5 +1,5 @@
 "use strict";
-// Tables that can be sorted and searched, and charts that can be pointed at and chosen from. Nothing is loaded.
+// Tables that can be sorted and searched, charts that can be pointed at and chosen from, films. Nothing is loaded.
 
 for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0], rows = [...body.rows];
@@ -42,6 +42,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 }
 
 for (const figure of document.querySelectorAll("figure.chart")) chart(figure);
+for (const figure of document.querySelectorAll("figure.film")) film(figure);
 
 function chart(figure) {
   const data = JSON.parse(figure.querySelector("script").textContent);
@@ -173,6 +174,117 @@ function chart(figure) {
   draw();
 }
 
+function film(figure) {
+  const data = JSON.parse(figure.querySelector("script").textContent), last = data.updates.length - 1;
+  const WIDTH = 300, LEFT = 54, RIGHT = 12, TOP = 6, BOTTOM = 34;
+  const bar = document.createElement("div"), button = document.createElement("button");
+  const slider = document.createElement("input"), said = document.createElement("output");
+  const stage = document.createElement("div");
+  bar.className = "bar";
+  stage.className = "stage";
+  button.type = "button";
+  Object.assign(slider, {type: "range", min: 0, max: last, value: 0});
+  slider.setAttribute("aria-label", "update");
+  bar.append(button, slider, said);
+  figure.prepend(bar, stage);
+
+  function panel(about, height, xmax, [low, high], log, xlabel, ylabel) {
+    const svg = make("svg", {viewBox: `0 0 ${WIDTH} ${height}`, role: "img", "aria-label": about});
+    const px = x => LEFT + x / (xmax || 1) * (WIDTH - LEFT - RIGHT);
+    const py = y => TOP + (high - y) / (high - low || 1) * (height - TOP - BOTTOM);
+    for (const x of ticks(0, xmax || 1, 4)) {
+      svg.append(make("text", {x: px(x), y: height - BOTTOM + 13, "text-anchor": "middle"}, short(x)));
+    }
+    for (const y of log ? powers(10 ** low, 10 ** high).map(Math.log10) : ticks(low, high, 4)) {
+      svg.append(make("line", {x1: LEFT, x2: WIDTH - RIGHT, y1: py(y), y2: py(y), class: "grid"}));
+      svg.append(make("text", {x: LEFT - 4, y: py(y) + 4, "text-anchor": "end"}, short(log ? 10 ** y : y)));
+    }
+    svg.append(make("text", {x: (LEFT + WIDTH) / 2, y: height - 5, "text-anchor": "middle"}, xlabel));
+    svg.append(make("text", {transform: `translate(10 ${(height - BOTTOM) / 2}) rotate(-90)`, "text-anchor": "middle"}, ylabel));
+    const trace = (xs, ys) => {
+      let path = "", pen = "M";
+      ys.forEach((y, n) => {
+        if (y === null) { pen = "M"; return; }
+        path += `${pen}${px(xs[n]).toFixed(1)} ${py(y).toFixed(1)}`;
+        pen = "L";
+      });
+      return path;
+    };
+    return {svg, trace, px, py};
+  }
+
+  function curve(svg, attributes) {
+    const path = make("path", attributes);
+    svg.append(path);
+    return path;
+  }
+
+  const scale = y => y === null ? null : data.log ? Math.log10(y) : y;
+  const tracks = data.tracks.map(track => {
+    const box = document.createElement("div"), name = document.createElement("h3"), colour = visible(track.colour);
+    const lags = track.lags, end = lags[lags.length - 1];
+    const above = panel(`${track.label}: ${data.y}`, 210, end, [data.edge, data.top], true, data.x, data.y);
+    const below = panel(`${track.label}: ${data.metric}`, 120, data.updates[last], [scale(data.low), scale(data.high)], data.log, "update", data.metric);
+    curve(above.svg, {d: above.trace(lags, track.norms[0][1]), class: "first"});
+    if (data.floor !== null) {
+      const y = below.py(scale(data.floor));
+      below.svg.append(make("line", {x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y, class: "level"}));
+    }
+    const looks = {fill: colour, class: "band"}, bold = {stroke: colour, class: "bold"};
+    const parts = [above, below].map(({svg}) => [curve(svg, looks), curve(svg, bold)]);
+    const dot = make("circle", {r: 3.5, fill: colour});
+    below.svg.append(dot);
+    box.append(name, above.svg, below.svg);
+    stage.append(box);
+    return {track, name, above, below, parts, dot, lags};
+  });
+
+  function outline(trace, xs, low, high) {
+    const kept = xs.map((x, n) => n).filter(n => low[n] !== null && high[n] !== null);
+    const back = [...kept].reverse();
+    return kept.length ? trace([...kept, ...back].map(n => xs[n]), [...kept.map(n => low[n]), ...back.map(n => high[n])]) : "";
+  }
+
+  function show(n) {
+    const update = data.updates[n];
+    slider.value = n;
+    said.textContent = `update ${update.toLocaleString("en")} of ${data.updates[last].toLocaleString("en")}`;
+    slider.setAttribute("aria-valuetext", said.textContent);
+    for (const {track, name, above, below, parts, dot, lags} of tracks) {
+      const [low, middle, high] = track.norms[n];
+      parts[0][0].setAttribute("d", outline(above.trace, lags, low, high));
+      parts[0][1].setAttribute("d", above.trace(lags, middle));
+      const until = track.evaluations.filter(each => each <= update).length, xs = track.evaluations.slice(0, until);
+      const [least, median, most] = [0, 1, 2].map(k => track.values.slice(0, until).map(point => scale(point[k])));
+      parts[1][0].setAttribute("d", outline(below.trace, xs, least, most));
+      parts[1][1].setAttribute("d", below.trace(xs, median));
+      const at = median.findLastIndex(y => y !== null);
+      dot.style.display = at < 0 ? "none" : "";
+      if (at >= 0) { dot.setAttribute("cx", below.px(xs[at])); dot.setAttribute("cy", below.py(median[at])); }
+      name.textContent = track.solved !== null && update >= track.solved ? `${track.label}: solved` : track.label;
+    }
+  }
+
+  let clock = null;
+  function stop() {
+    clearInterval(clock);
+    clock = null;
+    button.textContent = "Play";
+  }
+  button.addEventListener("click", () => {
+    if (clock !== null) { stop(); return; }
+    if (Number(slider.value) === last) show(0);
+    button.textContent = "Pause";
+    clock = setInterval(() => {
+      if (Number(slider.value) === last) { stop(); return; }
+      show(Number(slider.value) + 1);
+    }, data.milliseconds);
+  });
+  slider.addEventListener("input", () => { stop(); show(Number(slider.value)); });
+  stop();
+  show(0);
+}
+
 function make(name, attributes, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -193,8 +305,8 @@ function ticks(low, high, about) {
 }
 
 function powers(low, high) {
-  const all = [];
-  for (let n = Math.floor(Math.log10(low)); n <= Math.ceil(Math.log10(high)); n++) {
+  const all = [], step = Math.max(1, Math.ceil(Math.log10(high / low) / 8));
+  for (let n = Math.ceil(Math.floor(Math.log10(low)) / step) * step; n <= Math.ceil(Math.log10(high)); n += step) {
     for (const factor of Math.log10(high / low) < 2.5 ? [1, 2, 5] : [1]) {
       const value = factor * 10 ** n;
       if (value >= low && value <= high) all.push(value);
@@ -204,5 +316,6 @@ function powers(low, high) {
 }
 
 function short(value) {
-  return Number(value.toPrecision(3)).toString();
+  const rounded = Number(value.toPrecision(3));
+  return rounded !== 0 && Math.abs(rounded) < 1e-3 ? rounded.toExponential() : rounded.toString();
 }

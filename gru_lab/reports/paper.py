@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from gru_lab import cells
 from gru_lab.errors import listed
 from gru_lab.reports import blocks as parts
 from gru_lab.reports import latex
 from gru_lab.reports.blocks import Strong, Words
 from gru_lab.reports.escape import plain
+from gru_lab.reports.labels import display_name
 from gru_lab.reports.render import COST, Cell, Line, Shown, shown
 from gru_lab.reports.statistics import LEVEL
 from gru_lab.reports.table import Table
@@ -30,17 +30,6 @@ def paper(table: Table) -> str:
     return f"% needs \\usepackage{{booktabs}}\n{latex.latex(tables)}{comments}"
 
 
-def name_of(label: str) -> str:
-    """A network or a task as the literature writes it.
-
-    >>> name_of("gru"), name_of("lstm (peephole=true)"), name_of("temporal_order")
-    ('GRU', 'LSTM (peephole=true)', 'temporal order')
-    """
-    name, space, settings = label.partition(" ")
-    known = cells.get(name).__name__ if name in cells.names() else name.replace("_", " ")
-    return f"{known}{space}{settings}"
-
-
 def width(table: parts.Table) -> float:
     """The width of a table in points, by the letters of each column."""
     columns = zip(*(map(_letters, row) for row in (table.head, *table.rows)), strict=True)
@@ -55,16 +44,16 @@ def _side_by_side(table: Table, words: Shown) -> parts.Table:
     rows: list[list[Words]] = []
     for row in words.rows:
         entries = [row.cells.get(column) for column in words.columns]
-        rows.append([name_of(row.label), row.metric, *(_marked(entry) if entry else "" for entry in entries)])
+        rows.append([display_name(row.label), row.metric, *(_marked(entry) if entry else "" for entry in entries)])
         rows.append(["", row.floor, *(entry.bounds if entry else "" for entry in entries)])
         rows.append(["", COST, *(entry.cost if entry else "" for entry in entries)])
-    head = ["task", "metric", *map(name_of, words.columns)]
+    head = ["task", "metric", *map(display_name, words.columns)]
     align, sections = "ll" + "c" * len(words.columns), range(0, len(rows), 3)
     return parts.Table(head, rows, align, sections, caption=_caption(table, words.rows), label=_label())
 
 
 def _below_each_other(table: Table, row: Line) -> parts.Table:
-    rows = [[name_of(column), _marked(entry), entry.bounds, entry.cost] for column, entry in row.cells.items()]
+    rows = [[display_name(column), _marked(entry), entry.bounds, entry.cost] for column, entry in row.cells.items()]
     head = ["network", f"{row.metric} ({row.floor})" if row.floor else row.metric, "interval", COST]
     return parts.Table(head, rows, "lrrr", caption=_caption(table, [row]), label=_label(row.label))
 
@@ -81,10 +70,10 @@ def _caption(table: Table, rows: Sequence[Line]) -> str:
     seeds = sorted({entry.members for entry in entries})
     count = str(seeds[0]) if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
     solvable = any(entry.group.shared.threshold is not None for entry in entries)
-    cost = f", of the other networks relative to the {name_of(table.reference)}" if table.reference else ""
+    cost = f", of the other networks relative to the {display_name(table.reference)}" if table.reference else ""
     best = " Bold: the best, where its interval overlaps no other." if any(entry.best for entry in entries) else ""
     return (
-        f"Comparison on {listed(map(name_of, labels), 'and')}: mean over {count} "
+        f"Comparison on {listed(map(display_name, labels), 'and')}: mean over {count} "
         f"seed{'s' * (seeds[-1] > 1)} on the test data{', how many solved the task,' * solvable} and {LEVEL:.0%} "
         f"interval; parameters and time per update{cost}.{best}"
     )

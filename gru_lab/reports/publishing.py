@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gru_lab.errors import UserError
+from gru_lab.reports import style
 from gru_lab.reports.escape import plain
 from gru_lab.reports.render import Shown, print_table, shown
 from gru_lab.reports.table import REFERENCE
@@ -109,7 +110,7 @@ def fingerprint(records: Found, *options: Any) -> str:
     def add(*parts: Any) -> None:
         digest.update(json.dumps(parts).encode())
 
-    add(options, records.broken, records.repeated, [version(package) for package in PACKAGES])
+    add(options, style.current(), records.broken, records.repeated, [version(package) for package in PACKAGES])
     for path in sorted(path for path in Path(__file__).parent.rglob("*") if path.suffix in (".py", ".js", ".css")):
         add(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
     for group in records.groups:

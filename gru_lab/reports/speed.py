@@ -1,9 +1,14 @@
 """The figure of `experiments/speed.py`: other libraries' times over ours, a panel per cell and direction."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gru_lab.reports import style
+from gru_lab.reports.labels import display_name
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 SHAPE = ("batch", "time", "inputs", "hidden")
 LEFT_OUT = ("gru_lab", "plain scan")  # the measure itself, and what is no other library
@@ -11,18 +16,19 @@ MARKS = tuple(zip(("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4
 PANEL = 1.3  # inches: the height of seven shapes
 
 
-def speed_figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
-    """The lines of `speed.csv` as PNG and PDF; nothing where no other library was measured."""
+def speed_figure(rows: Sequence[Mapping[str, Any]], on: "Axes | Sequence[Axes] | None" = None) -> "Figure | None":
+    """The lines of `speed.csv`; None where no other library was measured."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     rows = [row for row in rows if row["contender"] not in LEFT_OUT]
     if not rows:
-        return {}
+        return None
     names, cells, directions = (list(dict.fromkeys(row[n] for row in rows)) for n in ("contender", "cell", "direction"))
     shapes = list(dict.fromkeys(_shape(row) for row in rows))
     low, high = min(float(row["ratio"]) for row in rows), max(float(row["ratio"]) for row in rows)
-    with style.figure(0.6 + PANEL * len(cells) * max(len(shapes), 3) / 7, names) as figure:
-        axes = figure.subplots(len(cells), len(directions), sharex=True, sharey=True, squeeze=False)
+    height, size = 0.6 + PANEL * len(cells) * max(len(shapes), 3) / 7, {"rows": len(cells), "columns": len(directions)}
+    with style.sheet(height, names, on, sharex=True, sharey=True, **size) as drawing:
+        axes = drawing.panels
         handles: dict[str, Any] = {}
         for (down, cell), (across, direction) in ((c, d) for c in enumerate(cells) for d in enumerate(directions)):
             axis = axes[down, across]
@@ -41,11 +47,12 @@ def speed_figure(rows: Sequence[Mapping[str, Any]]) -> dict[str, bytes]:
             axis.set_yticks(range(len(shapes)), shapes)
             axis.grid(axis="y", linewidth=0.3, color="0.85")
             axis.set_axisbelow(True)
-            axis.set_title(f"{cell}, {direction}".replace("forward+backward", "with gradient"))
-        figure.supylabel("batch × time × inputs × hidden", fontsize=8)
-        style.title(figure, "How fast?", "time of the library / time of gru_lab; above 1: gru_lab is faster")
-        style.legend(figure, list(handles.values()))
-        return style.files(figure)
+            axis.set_title(f"{display_name(cell)}, {direction}".replace("forward+backward", "with gradient"))
+        if not drawing.borrowed:
+            drawing.figure.supylabel("batch × time × inputs × hidden", fontsize=8)
+        drawing.title("How fast?", "time of the library / time of gru_lab; above 1: gru_lab is faster")
+        drawing.legend(list(handles.values()))
+        return drawing.figure
 
 
 def _shape(row: Mapping[str, Any]) -> str:

@@ -24,10 +24,9 @@ def drawn(monkeypatch):
     from gru_lab.reports.pages import comparison
 
     calls = []
-    kinds = {
-        kind: (words, lambda *_: calls.append(1) or {"png": b"a"}) for kind, (words, _) in comparison.KINDS.items()
-    }
+    kinds = {kind: (words, lambda *_: calls.append(1) or "a figure") for kind, (words, _) in comparison.KINDS.items()}
     monkeypatch.setattr(comparison, "KINDS", kinds)
+    monkeypatch.setattr(comparison, "files", lambda figure: {"png": b"a"})
     return calls
 
 

@@ -1,10 +1,11 @@
-"""The page of a sweep in headless Chromium, from a file, offline: sorting, choosing, pointing, the keyboard."""
+"""The page of a sweep and a film in headless Chromium, from a file, offline: sorting, pointing, the keyboard."""
 
 import shutil
 
 import pytest
 
-from gru_lab.reports import pages
+from gru_lab.reports import film, pages
+from gru_lab.reports.film import Reel
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 FLAGS = (
@@ -46,6 +47,25 @@ def page(browser, tmp_path, run, found):
     browser.get((tmp_path / "index.html").as_uri())
     yield browser
     assert browser.get_log("browser") == []  # no error, nothing that was looked for elsewhere
+
+
+@pytest.fixture
+def player(browser, tmp_path):
+    """A film of a network that is measured at three updates and solves its task at the last, and of one that fails."""
+    import numpy as np
+
+    updates = np.array([0.0, 50.0, 100.0])
+    reels = {}
+    learns, fails = ("gru", (0.5, 0.8, 0.99), (0.1, 0.004), 100), ("rnn", (0.5,) * 3, (0.2, 0.2), None)
+    for network, rates, values, solved in (learns, fails):
+        norms = np.array([[rate ** np.arange(20.0)] * 2 for rate in rates])
+        curves = np.array([[value, value] for value in values])
+        reels[network] = Reel(network, updates, norms, updates[1:], curves, floor=0.17, solved=solved)
+    (tmp_path / "film.html").write_text(film.player_page("adding", reels))
+    browser.set_window_size(1280, 1000)
+    browser.get((tmp_path / "film.html").as_uri())
+    yield browser
+    assert browser.get_log("browser") == []
 
 
 def column(page, n):
@@ -109,6 +129,30 @@ def test_the_keyboard_reaches_every_point(page):
     svg.send_keys(Keys.ARROW_DOWN)
     assert "update 200" in find(page, ".chart output")[0].text
     assert find(page, ".chart output")[0].text.split(":")[0] != said.split(":")[0]
+
+
+def test_a_film_is_wound_by_the_keyboard_and_played_to_its_end(player):
+    from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    def seen():
+        output, titles = find(player, ".film output")[0].text, [title.text for title in find(player, ".film h3")]
+        return output, titles, find(player, ".film path.bold")[0].get_attribute("d")
+
+    (slider,), (button,) = find(player, ".film input"), find(player, ".film button")
+    start, titles, first = seen()
+    assert start == "update 0 of 100" and titles == ["GRU", "RNN"] and first.count("L") == 19
+    slider.send_keys(Keys.ARROW_RIGHT)
+    assert seen()[0] == "update 50 of 100" and seen()[2] != first and "solved" not in str(seen()[1])
+    button.click()
+    WebDriverWait(player, 5).until(lambda _: button.text == "Play")  # it stops by itself
+    assert seen()[:2] == ("update 100 of 100", ["GRU: solved", "RNN"])
+    script = "return [...document.querySelectorAll('.film path')].map(path => path.getAttribute('d') || '').join('')"
+    assert "NaN" not in player.execute_script(script)
+    for width in (1280, 400):
+        player.set_window_size(width, 900)
+        inner, content = player.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
+        assert content <= inner
 
 
 @pytest.mark.parametrize("width", [1280, 400])

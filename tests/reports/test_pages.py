@@ -20,7 +20,7 @@ from gru_lab.reports.curves import learning_curves
 from gru_lab.reports.document import Code, Document, Figure, Heading, Strong, Table, Text
 from gru_lab.reports.labels import Described
 from gru_lab.reports.prediction import Run, rank_correlation
-from gru_lab.reports.style import palette
+from gru_lab.reports.style import files, palette
 from gru_lab.runs import Found
 
 pytestmark = pytest.mark.xdist_group("pages")  # one worker: what the tests share is made once
@@ -59,7 +59,7 @@ def subjects():
 def test_every_question_is_drawn_and_answered(name, subjects):
     question = questions.create(name)
     answers = {subject.network: subject.answers[name] for subject in subjects}
-    drawn = question.draw("adding", {label: a for label, a in answers.items() if a.measured}, palette(answers))
+    drawn = files(question.draw("adding", {label: a for label, a in answers.items() if a.measured}))
     assert drawn["png"].startswith(b"\x89PNG") and drawn["pdf"].startswith(b"%PDF")
     pixels = np.asarray(Image.open(io.BytesIO(drawn["png"])).convert("L"))
     assert pixels.shape[1] == 1050 and pixels.shape[0] < 1050, "a figure is one column wide (3.5 inches at 300 dpi)"
@@ -91,6 +91,7 @@ def test_pages_are_made_of_stored_measurements(run):
     material = pages.Material(Found(tuple(groups)), pages.subjects(groups))
     files = pages.create("gradients", animate=True).make(material).files()
     assert files["film_adding.gif"].startswith(b"GIF8")
+    assert b'<figure class="film">' in files["film_adding.html"]
     page = files["README.md"].decode()
     assert "| adding | gru | 3 | 16 | 3,000 | 2 of 3 | 200 | 0.002 loss |" in page
     assert "| rnn | 50 [50, 50] of 50" not in page and "| gru | 50 of 50 steps, -0.1 nats per step | 50 of 50" in page
@@ -214,7 +215,7 @@ def test_figures_show_names_as_they_are_and_not_as_formulas(run):
     formula = "漢字 $\\frac{1$"  # not one that could be set
     networks = {EVIL: run(EVIL), formula: run(f"b:{formula}", metric=formula)}
     colours = palette(group.shared.network for group in networks.values())
-    assert learning_curves(formula, networks, colours)["png"].startswith(b"\x89PNG")
+    assert files(learning_curves(formula, networks, colours))["png"].startswith(b"\x89PNG")
 
 
 def test_what_is_infinite_is_no_member_without_a_value(run):

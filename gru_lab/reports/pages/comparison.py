@@ -10,7 +10,7 @@ from gru_lab.reports.document import Block, Code, Document, Figure, Heading, Tex
 from gru_lab.reports.gradient_flow import gradient_flow_figure
 from gru_lab.reports.labels import layout
 from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
-from gru_lab.reports.style import palette
+from gru_lab.reports.style import files, palette
 from gru_lab.reports.table import REFERENCE, Table, build
 from gru_lab.runs import Found
 
@@ -60,9 +60,9 @@ def comparison(table: Table, material: Material, compared: Comparisons | None) -
     for row in placed.rows:
         blocks.append(Heading(row))
         for kind, (words, draw) in KINDS.items():
-            if files := draw(row, placed.row(row), colours):
+            if drawn := draw(row, placed.row(row), colours):
                 taken.append(unused(f"{kind}_{file_name(row)}", taken))
-                blocks.append(Figure(taken[-1], files, f"{words}: {row}"))
+                blocks.append(Figure(taken[-1], files(drawn), f"{words}: {row}"))
     networks = dict.fromkeys(group.shared.network for group in groups)
     title = f"{len(networks)} network{'s' * (len(networks) > 1)} on {listed(placed.rows, 'and')}"
     data = {"table.csv": render.csv(table).encode()} | (comparison_tables.csv(compared) if compared else {})

@@ -14,11 +14,13 @@ from gru_lab.reports.labels import by, layout
 from gru_lab.reports.measured import measured
 from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
 from gru_lab.reports.statistics import summary
-from gru_lab.reports.style import Palette, figure, files, legend, looks, palette, title
+from gru_lab.reports.style import Palette, files, looks, palette, sheet
 from gru_lab.runs import Group
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawn
 
 Measured = Mapping[str, "np.ndarray"]
 
@@ -49,7 +51,8 @@ class Generalisation(Page):
                 blocks.append(Table(head, rows, "lr" + "r" * len(factors)))
                 if drawn := curves(task, columns, colours):
                     taken.append(unused(f"generalisation_{file_name(task)}", taken))
-                    blocks.append(Figure(taken[-1], drawn, f"Test {first.shared.metric} on longer sequences: {task}"))
+                    caption = f"Test {first.shared.metric} on longer sequences: {task}"
+                    blocks.append(Figure(taken[-1], files(drawn), caption))
         blocks.append(
             Text(
                 "Columns are multiples of the length of training; every entry is the metric on a held-out set of that "
@@ -73,17 +76,22 @@ def _row(label: str, group: Group, values: Measured) -> list[str]:
     return [label, f"{group.shared.parameters:,}", *(summary(column, ".3g") for column in finite.T)]
 
 
-def curves(task: str, columns: Mapping[str, tuple[Group, Measured]], colours: Palette) -> dict[str, bytes]:
-    """Median and range of the seeds against the length, the best guess dotted; PNG and PDF, or nothing."""
+def curves(
+    task: str,
+    columns: Mapping[str, tuple[Group, Measured]],
+    colours: Palette | None = None,
+    on: "Axes | None" = None,
+) -> "Drawn | None":
+    """Median and range of the seeds against the length, the best guess dotted; None where every member diverged."""
     import numpy as np
 
     drawn = {label: (g, v) for label, (g, v) in columns.items() if np.isfinite(_finite(g, v)).any()}
     if not drawn:
-        return {}
+        return None
     first, values = next(iter(drawn.values()))
     guess = bool(np.isfinite(values["floor"][0]).all())
-    with figure(2.0, [*drawn, *["best guess"] * guess]) as page:
-        axes, handles = page.subplots(), []
+    with sheet(2.0, [*drawn, *["best guess"] * guess], on) as drawing:
+        axes, handles = drawing.panels[0, 0], []
         styles = looks([group.shared.network for group, _ in drawn.values()], colours)
         for (label, (group, each)), look in zip(drawn.items(), styles, strict=True):
             members, lengths = _finite(group, each), each["length"][0]
@@ -100,9 +108,9 @@ def curves(task: str, columns: Mapping[str, tuple[Group, Measured]], colours: Pa
         )
         axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes.minorticks_off()
-        title(page, task, f"trained at the length {lengths[0] / values['factor'][0][0]:g}")
-        legend(page, handles)
-        return files(page)
+        drawing.title(task, f"trained at the length {lengths[0] / values['factor'][0][0]:g}")
+        drawing.legend(handles)
+        return drawing.figure
 
 
 def _numbers(groups: list[Group], known: Mapping[str, Measured]) -> bytes:

@@ -16,7 +16,7 @@ from gru_lab.reports.measured import WHEN
 from gru_lab.reports.pages.page import Material, Page, Subject, file_name, register, unused
 from gru_lab.reports.questions import Answer
 from gru_lab.reports.statistics import summary
-from gru_lab.reports.style import palette
+from gru_lab.reports.style import files, palette
 
 READING = (
     "Lines are medians over seeds and bands their range; numbers are medians with 95% intervals (order "
@@ -83,16 +83,16 @@ def asked(subjects: Sequence[Subject]) -> list[Block]:
         for task, group in by(subjects, lambda subject: subject.task).items():
             answers: Mapping[str, Answer] = {s.network: s.answers[name] for s in group if name in s.answers}
             whole = {label: answer for label, answer in answers.items() if answer.measured}
-            if files := question.draw(task, whole, colours) if whole else {}:
+            if drawn := question.draw(task, whole, colours) if whole else None:
                 taken.append(unused(f"{name}_{file_name(task)}", taken))
-                blocks.append(Figure(taken[-1], files, f"{question.title} {task}"))
+                blocks.append(Figure(taken[-1], files(drawn), f"{question.title} {task}"))
             rows = [row for label, answer in answers.items() for row in question.rows(label, answer)]
             blocks.append(Table([task, *WHEN.values()], rows))
     return blocks
 
 
 def _films(subjects: Sequence[Subject]) -> list[Block]:
-    from gru_lab.reports.film import film, reel
+    from gru_lab.reports.film import moving, reel
 
     blocks: list[Block] = [Heading("The gradient while the networks learn")]
     taken: list[str] = []
@@ -101,8 +101,7 @@ def _films(subjects: Sequence[Subject]) -> list[Block]:
         if not reels:
             raise UserError("a film shows training, and nothing was trained")
         taken.append(unused(f"film_{file_name(task)}", taken))
-        moving = film(task, reels, palette(reel.network for reel in reels.values()))
-        blocks.append(Figure(taken[-1], {"gif": moving}, f"The norm of the gradient over lags while learning: {task}"))
+        blocks.append(moving(taken[-1], task, reels))
     return blocks
 
 

@@ -12,7 +12,7 @@ from gru_lab.reports.horizons import horizons
 from gru_lab.reports.ladder import Rungs, climbs, horizon, ladder
 from gru_lab.reports.pages.gradients import asked, numbers
 from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
-from gru_lab.reports.style import palette
+from gru_lab.reports.style import files, palette
 
 
 @register("memory")
@@ -36,11 +36,12 @@ class Memory(Page):
                 rows.append([task, network, parameters, _reach(rungs, last), counts])
         blocks.append(Table(["task", "network", "parameters", "memory horizon", "rungs"], rows, "llrll"))
         taken.append("horizons")
-        blocks.append(Figure("horizons", horizons(ladders, colours), "The longest length that each network solves"))
+        caption = "The longest length that each network solves"
+        blocks.append(Figure("horizons", files(horizons(ladders, colours)), caption))
         for task, columns in ladders.items():
-            if files := ladder(task, columns, colours):
+            if drawn := ladder(task, columns, colours):
                 taken.append(unused(f"ladder_{file_name(task)}", taken))
-                blocks.append(Figure(taken[-1], files, f"What is still reached as {task} grows longer"))
+                blocks.append(Figure(taken[-1], files(drawn), f"What is still reached as {task} grows longer"))
         blocks.append(
             Text(
                 "The memory horizon is the longest task, in steps as its setting length counts them, that at least "

@@ -15,7 +15,7 @@ from gru_lab.reports.labels import Layout, by, flat, layout, text
 from gru_lab.reports.pages.comparison import table
 from gru_lab.reports.pages.page import Material, Page, file_name, register
 from gru_lab.reports.statistics import interval
-from gru_lab.reports.style import DASHES, Palette, looks, palette
+from gru_lab.reports.style import DASHES, Palette, files, looks, palette
 from gru_lab.reports.table import REFERENCE, devices, median_seconds, versions
 from gru_lab.reports.table import Table as Made
 from gru_lab.runs import Group
@@ -57,9 +57,9 @@ def sweep(made: Made, material: Material, compared: Comparisons | None) -> Docum
     for task, rows in by(placed.rows, lambda row: next(iter(placed.row(row).values())).shared.task).items():
         blocks += [Heading(task), _chart(task, placed, rows, colours, max(FEWEST, POINTS // lines))]
         for row in rows:
-            if files := gradient_flow_figure(row, placed.row(row), colours):
+            if drawn := gradient_flow_figure(row, placed.row(row), colours):
                 name = f"gradient_flow_{file_name(row)}"
-                blocks.append(Figure(name, files, f"The gradient that reaches earlier states: {row}"))
+                blocks.append(Figure(name, files(drawn), f"The gradient that reaches earlier states: {row}"))
     blocks += [Heading("Runs"), _runs(placed), Heading("Settings and environment"), *_settings(placed)]
     return Document(f"{len(groups)} run{'s' * (len(groups) > 1)}", blocks)
 

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gru_lab.errors import UserError, listed
 from gru_lab.reports import escape
@@ -11,8 +11,12 @@ from gru_lab.reports.document import Block, Code, Document, Figure, Heading, Tab
 from gru_lab.reports.effects import Better, expected_best
 from gru_lab.reports.labels import by, layout, text
 from gru_lab.reports.pages.page import Material, Page, file_name, register, unused
-from gru_lab.reports.style import Palette, figure, files, legend, looks, palette, title
+from gru_lab.reports.style import Palette, files, looks, palette, sheet
 from gru_lab.runs import Group
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Drawn
 
 READING = (
     "The best validation result to expect if so many of the settings that were tried had been drawn at random (Dodge "
@@ -51,8 +55,8 @@ class Tuning(Page):
             blocks += [Heading(task), _table(known, results, courses)]
             taken.append(unused(f"tuning_{file_name(task)}", taken))
             networks = [group.shared.network for group in row.values()]
-            drawn = _drawn(task, courses, networks, colours, shared.metric, shared.better)
-            blocks.append(Figure(taken[-1], drawn, f"Validation result against settings tried: {task}"))
+            drawn = budgets(task, courses, networks, shared.metric, shared.better, colours)
+            blocks.append(Figure(taken[-1], files(drawn), f"Validation result against settings tried: {task}"))
         if searched:
             blocks.insert(place, Text(SEARCHED.format(tasks=listed(searched, "and"))))
         return Document("Tuning: what to expect of which budget", blocks)
@@ -130,24 +134,26 @@ def _table(
     return Table(head, rows, "lrr" + "r" * len(budgets) + "l")
 
 
-def _drawn(
+def budgets(
     task: str,
     courses: Mapping[str, Mapping[int, float]],
     networks: Sequence[str],
-    colours: Palette,
     metric: str,
     better: Better,
-) -> dict[str, bytes]:
+    colours: Palette | None = None,
+    on: "Axes | None" = None,
+) -> "Drawn":
+    """The best validation result to expect against the settings tried: `courses` by label, of these networks."""
     from matplotlib.ticker import MaxNLocator
 
-    with figure(1.9, list(courses)) as page:
-        axes = page.add_subplot()
+    with sheet(1.9, list(courses), on) as drawing:
+        axes = drawing.panels[0, 0]
         handles: list[Any] = []
         for (label, course), look in zip(courses.items(), looks(networks, colours), strict=True):
             marker = "." if len(course) == 1 else None  # a line needs two points
             handles += axes.plot([*course], [*course.values()], **look, marker=marker, label=label)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set(xlabel="settings tried", ylabel=f"best validation {escape.figure(metric)}\n({better} is better)")
-        title(page, task, "the best of so many settings")
-        legend(page, handles)
-        return files(page)
+        drawing.title(task, "the best of so many settings")
+        drawing.legend(handles)
+        return drawing.figure

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from gru_lab.reports.panels import Axes, Curves, two_panels
+from gru_lab.reports.panels import Curves, Scales, two_panels
 from gru_lab.reports.questions.question import Answer, Question, both, register
 from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 QUANTILES = tuple(n / 20 for n in range(21))
 
@@ -22,7 +26,13 @@ class Gates(Question):
     fields: ClassVar[Mapping[str, Any]] = {"quantiles": QUANTILES}
     place = 3
 
-    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+    def draw(
+        self,
+        task: str,
+        answers: Mapping[str, Answer],
+        colours: Palette | None = None,
+        on: "Axes | Sequence[Axes] | None" = None,
+    ) -> "Figure | None":
         """See `Question.draw`."""
         import numpy as np
 
@@ -30,15 +40,15 @@ class Gates(Question):
         curves = {}
         for label, answer in answers.items():
             if answer.measured:
-                scales = {when: measured["time_scales"] for when, measured in answer.measured.items()}
-                curves[label] = Curves(answer.network, shares, scales)
+                times = {when: measured["time_scales"] for when, measured in answer.measured.items()}
+                curves[label] = Curves(answer.network, shares, times)
         ends = {a.settings.get("t_max") for a in answers.values() if a.settings.get("gate_init") == "chrono"}
         promised = [
             (f"chrono promises, T = {t_max:g}", shares, 2 + np.array(QUANTILES) * (t_max - 2))
             for t_max in sorted(end for end in ends if end)
         ]
-        axes = Axes("share of the units (%)", "time scale (steps)", floor=0.9)
-        return two_panels(task, curves, colours, axes, promised)
+        scales = Scales("share of the units (%)", "time scale (steps)", floor=0.9)
+        return two_panels(task, curves, scales, colours, on, promised)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""

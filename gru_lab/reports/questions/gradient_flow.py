@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gru_lab.reports.gradient_flow import AXES
+from gru_lab.reports.gradient_flow import SCALES
 from gru_lab.reports.panels import Curves, two_panels
 from gru_lab.reports.questions.question import Answer, Question, both, register
 from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 @register("gradient_flow")
@@ -20,7 +25,13 @@ class GradientFlow(Question):
     sequences = 64
     place = 0
 
-    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+    def draw(
+        self,
+        task: str,
+        answers: Mapping[str, Answer],
+        colours: Palette | None = None,
+        on: "Axes | Sequence[Axes] | None" = None,
+    ) -> "Figure | None":
         """See `Question.draw`."""
         import numpy as np
 
@@ -28,7 +39,7 @@ class GradientFlow(Question):
         for label, answer in answers.items():
             norms = {when: measured["norm"] for when, measured in answer.measured.items()}
             curves[label] = Curves(answer.network, np.arange(next(iter(norms.values())).shape[1]), norms)
-        return two_panels(task, curves, colours, AXES)
+        return two_panels(task, curves, SCALES, colours, on)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""

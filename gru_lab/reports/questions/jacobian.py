@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gru_lab.reports.panels import Axes, Curves, two_panels
+from gru_lab.reports.panels import Curves, Scales, two_panels
 from gru_lab.reports.questions.question import Answer, Question, both, register
 from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
 
-AXES = Axes("lag (steps back)", "spectral norm\n" + r"$\|\partial h_T\,/\,\partial h_{T-\mathrm{lag}}\|_2$")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SCALES = Scales("lag (steps back)", "spectral norm\n" + r"$\|\partial h_T\,/\,\partial h_{T-\mathrm{lag}}\|_2$")
 
 
 @register("jacobian")
@@ -21,7 +26,13 @@ class Jacobian(Question):
     sequences = 4
     place = 1
 
-    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+    def draw(
+        self,
+        task: str,
+        answers: Mapping[str, Answer],
+        colours: Palette | None = None,
+        on: "Axes | Sequence[Axes] | None" = None,
+    ) -> "Figure | None":
         """See `Question.draw`."""
         import numpy as np
 
@@ -30,7 +41,7 @@ class Jacobian(Question):
             logs = {when: measured["log_singular_values"][..., 0] for when, measured in answer.measured.items()}
             norms = {when: np.exp(np.clip(values, -600, 600)) for when, values in logs.items()}
             curves[label] = Curves(answer.network, np.arange(next(iter(norms.values())).shape[1]), norms)
-        return two_panels(task, curves, colours, AXES)
+        return two_panels(task, curves, SCALES, colours, on)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from gru_lab.reports.panels import Axes, Curves, two_panels
+from gru_lab.reports.panels import Curves, Scales, two_panels
 from gru_lab.reports.questions.question import Answer, Question, both, register
 from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 LOWEST = -5.0  # nats per step: what dies faster is gone after a step or two
 
@@ -23,7 +27,13 @@ class Lyapunov(Question):
     sequences = 8
     place = 2
 
-    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+    def draw(
+        self,
+        task: str,
+        answers: Mapping[str, Answer],
+        colours: Palette | None = None,
+        on: "Axes | Sequence[Axes] | None" = None,
+    ) -> "Figure | None":
         """See `Question.draw`."""
         import numpy as np
 
@@ -33,8 +43,9 @@ class Lyapunov(Question):
             floored = {when: np.where(np.isneginf(values), LOWEST, values) for when, values in rates.items()}
             count = next(iter(rates.values())).shape[1]
             curves[label] = Curves(answer.network, (np.arange(count) + 0.5) / count, floored)
-        axes = Axes("rank / size of the state", "Lyapunov exponent\n(nats per step)", log=False, floor=LOWEST)
-        return two_panels(task, curves, colours, axes, [("neither dies nor grows", np.array([0, 1]), np.zeros(2))])
+        scales = Scales("rank / size of the state", "Lyapunov exponent\n(nats per step)", log=False, floor=LOWEST)
+        level = ("neither dies nor grows", np.array([0, 1]), np.zeros(2))
+        return two_panels(task, curves, scales, colours, on, [level])
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""

@@ -2,13 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from gru_lab.reports.panels import Axes, Curves, two_panels
+from gru_lab.reports.panels import Curves, Scales, two_panels
 from gru_lab.reports.questions.question import Answer, Question, both, register
 from gru_lab.reports.statistics import summary
 from gru_lab.reports.style import Palette
 
-AXES = Axes("lag (steps back)", "recalled (squared\ncorrelation)", log=False, floor=0.0)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SCALES = Scales("lag (steps back)", "recalled (squared\ncorrelation)", log=False, floor=0.0)
 
 
 @register("memory_capacity")
@@ -21,7 +26,13 @@ class MemoryCapacity(Question):
     sequences = 1
     place = 5
 
-    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+    def draw(
+        self,
+        task: str,
+        answers: Mapping[str, Answer],
+        colours: Palette | None = None,
+        on: "Axes | Sequence[Axes] | None" = None,
+    ) -> "Figure | None":
         """See `Question.draw`."""
         import numpy as np
 
@@ -29,7 +40,7 @@ class MemoryCapacity(Question):
         for label, answer in answers.items():
             recalled = {when: measured["recalled"] for when, measured in answer.measured.items()}
             curves[label] = Curves(answer.network, np.arange(next(iter(recalled.values())).shape[1]), recalled)
-        return two_panels(task, curves, colours, AXES)
+        return two_panels(task, curves, SCALES, colours, on)
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""

@@ -9,6 +9,8 @@ from gru_lab.schema import Registry, Schema
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class Answer(NamedTuple):
@@ -43,8 +45,21 @@ class Question(Schema):
     sequences: ClassVar[int] = 32
     place: ClassVar[int] = 100
 
-    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
-        """The figure of one task as PNG and PDF, from the answers by label; nothing where there is nothing to draw."""
+    def draw(
+        self,
+        task: str,
+        answers: Mapping[str, Answer],
+        colours: Palette | None = None,
+        on: "Axes | Sequence[Axes] | None" = None,
+    ) -> "Figure | None":
+        """The figure of one task, from the answers by label; None where there is nothing to draw.
+
+        Args:
+            task: its name.
+            answers: of each network, by its label.
+            colours: of the networks, see `gru_lab.reports.style.palette`.
+            on: the axes to draw on, one per panel.
+        """
         raise NotImplementedError
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gru_lab.reports.measured import WHEN
 from gru_lab.reports.questions.question import Answer, Question, both, register
 from gru_lab.reports.statistics import summary
-from gru_lab.reports.style import Palette, figure, files, legend, looks, title
+from gru_lab.reports.style import Palette, looks, sheet
 
 if TYPE_CHECKING:
     import numpy as np
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 X = r"$\|\partial h\,/\,\partial p\| / \|h\|$"
 
@@ -34,14 +36,22 @@ class Sensitivity(Question):
     fields: ClassVar[Mapping[str, Any]] = {"normalised": True}
     place = 4
 
-    def draw(self, task: str, answers: Mapping[str, Answer], colours: Palette) -> dict[str, bytes]:
+    def draw(
+        self,
+        task: str,
+        answers: Mapping[str, Answer],
+        colours: Palette | None = None,
+        on: "Axes | Sequence[Axes] | None" = None,
+    ) -> "Figure | None":
         """One dot per member; see `Question.draw`."""
         import numpy as np
         from matplotlib.ticker import LogLocator, MaxNLocator
 
-        with figure(1.9, list(answers)) as page:
-            whens = [when for when in WHEN if any(when in answer.measured for answer in answers.values())]
-            panels = page.subplots(1, len(whens), sharey=True, sharex=True, squeeze=False)[0]
+        whens = [when for when in WHEN if any(when in answer.measured for answer in answers.values())]
+        if not whens:
+            return None
+        with sheet(1.9, list(answers), on, columns=len(whens), sharey=True, sharex=True) as drawing:
+            panels = drawing.panels[0]
             handles = []
             for panel, when in zip(panels, whens, strict=True):
                 handles = []
@@ -66,9 +76,9 @@ class Sensitivity(Question):
                 axis.set_major_locator(few if high < 10 * low else many)
                 axis.set_major_formatter(lambda value, _: f"{value:g}")
             panels[0].set_ylabel(r"$\|\partial L\,/\,\partial p\|$")
-            title(page, task, "p: the parameter on which h depends most; a dot per seed")
-            legend(page, handles)
-            return files(page)
+            drawing.title(task, "p: the parameter on which h depends most; a dot per seed")
+            drawing.legend(handles)
+            return drawing.figure
 
     def rows(self, label: str, answer: Answer) -> Sequence[tuple[str, str, str]]:
         """See `Question.rows`."""

@@ -79,7 +79,7 @@ class Logger(Listener):
         from matplotlib import image
 
         from gru_lab.reports.curves import learning_curves
-        from gru_lab.reports.style import palette
+        from gru_lab.reports.style import files
         from gru_lab.runs.record import grouped
 
         records = [record for folder in self.work.folders if (record := folder.record) is not None]
@@ -103,7 +103,7 @@ class Logger(Listener):
         groups = {group.shared.member.setting: group for group in grouped(records)}
         network = records[0].network
         labels = {network if len(groups) == 1 else f"{network} {setting}": group for setting, group in groups.items()}
-        drawn = learning_curves(records[0].task, labels, palette([network]))
+        drawn = files(learning_curves(records[0].task, labels))
         reached: dict[str, Any] = {"members": wandb.Table(columns=head, data=rows)}
         if "png" in drawn:
             reached["learning curves"] = wandb.Image(image.imread(io.BytesIO(drawn["png"])))
