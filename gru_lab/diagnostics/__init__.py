@@ -21,6 +21,7 @@ from gru_lab.diagnostics.lyapunov import (
     spectrum_of_map,
 )
 from gru_lab.diagnostics.memory_capacity import Capacity, MemoryCapacity, memory_capacity
+from gru_lab.diagnostics.newton import Newton, newton
 from gru_lab.diagnostics.sensitivity import (
     Sensitivity,
     loss_sensitivity,
@@ -37,6 +38,7 @@ __all__ = [
     "Layer",
     "Lyapunov",
     "MemoryCapacity",
+    "Newton",
     "Sensitivity",
     "Spectrum",
     "Whole",
@@ -58,6 +60,7 @@ __all__ = [
     "memory_capacity",
     "name_of",
     "names",
+    "newton",
     "one_unit_sensitivity",
     "register",
     "saturation",

@@ -19,10 +19,10 @@ from flax import nnx
 from gru_lab import diagnostics
 from gru_lab.data import Batch, at_end
 from gru_lab.diagnostics import Diagnostic, Layer, Whole
+from gru_lab.diagnostics.newton import summary
 from gru_lab.errors import UserError
 from gru_lab.models import Network
-from gru_lab.recurrence import Masks, Parallel
-from gru_lab.recurrence.parallel import solve
+from gru_lab.recurrence import Parallel
 from gru_lab.runs import Member, MemberFolder, Record, RunFolder
 from gru_lab.runs.log import Log
 from gru_lab.runs.store import measurement_line
@@ -127,17 +127,7 @@ def newton(experiment: Experiment, program: Program) -> Callable[[Any, Batch], d
     def measure(params: Any, batch: Batch) -> dict[str, Array]:
         few = jax.tree.map(lambda leaf: leaf[:SOLVED], batch)
         cell, weights, xs_BTI, lengths, _ = last_layer(program.network(params), experiment.task, few)
-        size, time = xs_BTI.shape[:2]
-        counts = None if lengths is None else jnp.arange(time)[:, None] < lengths
-        first = jax.tree.map(jnp.asarray, cell.initial_state(weights))
-        state = jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (size, *leaf.shape)), first)
-        solution = solve(method, cell.step, weights, state, jnp.swapaxes(xs_BTI, 0, 1), Masks(counts))
-        iterations = solution.iterations.astype(float)
-        return {
-            "iterations": iterations.mean(),
-            "most_iterations": iterations.max(),
-            "fell_back": jnp.mean(~solution.converged, dtype=float),
-        }
+        return summary(diagnostics.newton(cell, weights, xs_BTI, lengths, method))
 
     return measure
 
