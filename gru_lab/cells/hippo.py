@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.nn import sigmoid
 
 from gru_lab.cells.cell import register
@@ -50,6 +51,7 @@ class HiPPO(GatedCell):
     """
 
     witness: ClassVar[str] = "c: HazyResearch/hippo-code/model/memory.py, MemoryCell.forward and LSICell, at 7752388"
+    drift: ClassVar[str] = "its state holds the number of steps"
     write: ClassVar[str] = "z"
     order: Size | None = None
     graph: Literal["code", "paper"] = "code"
@@ -77,13 +79,17 @@ class HiPPO(GatedCell):
         return zeros, jnp.zeros(self._size, zeros.dtype), jnp.zeros((), jnp.promote_types(zeros.dtype, jnp.float32))
 
     def _memory(self, c: Array, t: Array, f: Array) -> Array:
-        j, root = np.arange(self._size), np.sqrt(2.0 * np.arange(self._size) + 1)
-        lower = np.where(j[:, None] > j[None, :], root[:, None] * root[None, :], np.diag(j + 1.0))
-        first = np.eye(self._size)[0]
-        A, B, I, e = (jnp.asarray(a, t.dtype) for a in (lower, root, np.eye(self._size), first))  # noqa: E741
+        rows, roots = np.arange(self._size), np.sqrt(2.0 * np.arange(self._size) + 1)
+        lower = np.where(rows[:, None] > rows[None, :], roots[:, None] * roots[None, :], np.diag(rows + 1.0))
+        A, B, j, first = (jnp.asarray(a, t.dtype) for a in (lower, roots, rows, np.eye(self._size)[0]))
         k = jnp.maximum(t, 1)
-        later = jax.scipy.linalg.solve_triangular(I + A / (2 * k), c - (A @ c) / (2 * k) + B * f / k, lower=True)
-        return jnp.where(t == 0, e * f, later).astype(c.dtype)
+        b, D = 2 * k * c - A @ c + 2 * B * f, 2 * k + j + 1
+        # (2k I + A) c' = b, row by row. Row j sees those above it as s_{j-1}, the sum of B_i c'_i up to j - 1, which is
+        # affine in the sum before it: s_j = ((2k - j) s_{j-1} + B_j b_j) / D_j. LAPACK takes five times as long for
+        # it, and its threads may wait for each other for ever.
+        _, s = lax.associative_scan(lambda x, y: (x[0] * y[0], y[0] * x[1] + y[1]), ((2 * k - j) / D, B * b / D))
+        later = (b - B * jnp.concatenate([jnp.zeros_like(s[:1]), s[:-1]])) / D
+        return jnp.where(t == 0, first * f, later).astype(c.dtype)
 
     def _written(self, params: Params, state: Any, x: Array) -> Array:
         h, c, t = state

@@ -26,7 +26,7 @@ def cut(xs: Any, size: int, reverse: bool, like: Any = None) -> Parts:
     blocks, left = slice(0, time - rest), slice(time - rest, None)
     if reverse:
         blocks, left = slice(rest, None), slice(0, rest)
-    folded = jax.tree.map(lambda x: x[blocks].reshape(-1, size, *x.shape[1:]), xs)
+    folded = jax.tree.map(lambda x: x[blocks].reshape(time // size, size, *x.shape[1:]), xs)
     return folded, jax.tree.map(lambda x: x[left], xs) if rest else None
 
 
@@ -44,7 +44,7 @@ def join(parts: Parts, reverse: bool) -> Any:
     blocks, rest = parts
     if blocks is None:
         return rest
-    blocks = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), blocks)
+    blocks = jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), blocks)
     if rest is None:
         return blocks
     pair = (rest, blocks) if reverse else (blocks, rest)

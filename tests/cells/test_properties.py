@@ -207,6 +207,18 @@ def test_hippo_holds_a_constant_exactly_from_the_first_step(graph):
     np.testing.assert_allclose(c, np.tile(np.eye(32)[0], (200, 1)), atol=2e-5)
 
 
+def test_hippo_solves_its_triangular_system_without_lapack():
+    """Its kernels wait for each other's threads: Newton's method over 256 steps stood still for ever."""
+    cell = cells.create("hippo", hidden=3, order=7)
+    c, f, t = jax.random.normal(jax.random.key(0), (7,)), jnp.float32(0.3), jnp.float32(5)
+    step = jax.jit(cell._memory)
+    assert "lapack" not in step.lower(c, t, f).compile().as_text()
+    j, roots = np.arange(7), np.sqrt(2.0 * np.arange(7) + 1)
+    A = np.where(j[:, None] > j[None, :], np.outer(roots, roots), np.diag(j + 1.0))
+    later = np.linalg.solve(np.eye(7) + A / 10, (np.eye(7) - A / 10) @ np.asarray(c, float) + roots * 0.3 / 5)
+    np.testing.assert_allclose(step(c, t, f), later, rtol=0, atol=1e-6)
+
+
 def test_clockwork_groups_move_at_their_own_periods_only():
     cell, params = made("cwrnn", hidden=8, modules=4)
     h, _ = run(cell, params, noise(16))

@@ -10,6 +10,7 @@ import pytest
 from gru_lab import UserError, cells, unroll
 from gru_lab.jaxprs import nbytes, needed, trace
 from gru_lab.recurrence import Reference, Sequential, __main__, tuning
+from gru_lab.recurrence.blocks import cut, join
 from gru_lab.recurrence.layout import LITTLE, MEMORY, WORTH, Layout, candidates, fits
 from gru_lab.runs import layouts
 from gru_lab.training import layout as laid_out
@@ -106,3 +107,13 @@ def test_training_writes_its_choice_down_and_takes_it_again():
 def test_layouts_are_no_part_of_an_identity():
     for method in (Sequential(memory=5), Sequential(layout="tuned")):
         assert described("method", method) == described("method", Sequential())
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_what_is_cut_into_blocks_may_have_no_numbers(reverse):
+    """As what a scan inside a step leaves over: it had no last size, and ended in a ZeroDivisionError."""
+    xs = {"none": jnp.ones((7, 0)), "some": jnp.arange(14.0).reshape(7, 2)}
+    blocks, rest = cut(xs, 3, reverse)
+    assert blocks["none"].shape == (2, 3, 0) and rest["none"].shape == (1, 0)
+    joined = join((blocks, rest), reverse)
+    assert joined["none"].shape == (7, 0) and (joined["some"] == xs["some"]).all()
