@@ -1,6 +1,7 @@
 """The pages that are made when the site is built: cells, tasks, settings, records, names, notebooks."""
 
 import ast
+import csv
 import dataclasses
 import html
 import importlib
@@ -73,6 +74,7 @@ def page_of_cell(name: str) -> str:
         about = "Settings of a paper or of its authors, `cell=NAME` on the command line:"
         lines += ["## Presets", "", about, "", presets_of(beside), ""]
     lines += [f"## Cost of one layer with {INPUTS} inputs and {HIDDEN} units", "", costs(cell), ""]
+    lines += ["## As it begins", "", *beginning(name), ""]
     results = [*horizons([name]), *zoo([name, *(preset.name for preset in beside)])]
     lines += ["## In published results", "", *results, ""] if results else []
     runs = [line.strip() for line in card.methods(dataclasses.replace(cell, hidden=8))]
@@ -98,6 +100,27 @@ def costs(cell: cells.Cell) -> str:
     scales = card.time_scales(cell, INPUTS)
     said = "" if scales.startswith("no gate") else f"\n\nTime scales of the gates at initialisation: {scales}."
     return table(("", "number", "for I inputs and H units"), shown) + said
+
+
+def beginning(name: str) -> Iterator[str]:
+    """The gradient horizon, the leading exponent and Newton's iterations of the fresh cell, as they were measured."""
+    with (ROOT / "experiments" / "parallel_in_time" / "newton.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["cell"] == name and float(row["scale"]) == 1]
+    if not rows:
+        yield "Not measured yet: `python experiments/newton.py` does."
+    for row in rows:
+        far = "at least 512 steps" if float(row["horizon"]) >= 512 else f"{float(row['horizon']):g} steps"
+        yield f"On white noise the gradient falls to a thousandth after {far} (gradient horizon of a sum of outputs)."
+        if row["iterations"]:
+            back = float(row["fell_back"])
+            end = f", and {back:.0%} of the sequences must be finished step by step" if back else ""
+            each = " per unit" if row["structure"] != "matrix" else ""
+            yield (
+                f"Its leading Lyapunov exponent is {float(row['exponent']):.2g} nats per step. Newton's method needs "
+                f"{float(row['iterations']):g} iterations for 512 steps{end}; a scan multiplies a "
+                f"{row['structure']}{each}. How this was measured: [parallel in time]"
+                "(../results/parallel_in_time/README.md)."
+            )
 
 
 def zoo(wanted: Sequence[str]) -> Iterator[str]:
