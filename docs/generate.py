@@ -109,16 +109,17 @@ def beginning(name: str) -> Iterator[str]:
     if not rows:
         yield "Not measured yet: `python experiments/newton.py` does."
     for row in rows:
-        far = "at least 512 steps" if float(row["horizon"]) >= 512 else f"{float(row['horizon']):g} steps"
-        yield f"On white noise the gradient falls to a thousandth after {far} (gradient horizon of a sum of outputs)."
+        reach, exponent, back = float(row["horizon"]), row["exponent"], float(row["fell_back"] or 0)
+        far = f"after {reach:g} steps" if reach < 512 else "in none of 512 steps"
+        yield f"On white noise the gradient of a sum of outputs falls to a thousandth {far} (gradient horizon)."
         if row["iterations"]:
-            back = float(row["fell_back"])
-            end = f", and {back:.0%} of the sequences must be finished step by step" if back else ""
+            rate = "minus infinity" if exponent == "-inf" else f"{float(exponent):.2g} nats per step"
+            needs = f"needs {float(row['iterations']):g} iterations for" if back < 1 else "does not converge over"
+            some = f" ({back:.0%} of the sequences are finished step by step)" if 0 < back < 1 else ""
             each = " per unit" if row["structure"] != "matrix" else ""
             yield (
-                f"Its leading Lyapunov exponent is {float(row['exponent']):.2g} nats per step. Newton's method needs "
-                f"{float(row['iterations']):g} iterations for 512 steps{end}; a scan multiplies a "
-                f"{row['structure']}{each}. How this was measured: [parallel in time]"
+                f"The leading Lyapunov exponent is {rate}. Newton's method {needs} 512 steps{some}; a scan multiplies "
+                f"a {row['structure']}{each}. How this was measured: [parallel in time]"
                 "(../results/parallel_in_time/README.md)."
             )
 
