@@ -268,7 +268,7 @@ def player_page(title: str, reels: Mapping[str, Reel], colours: Palette | None =
 
 
 def _caption(title: str) -> str:
-    return f"The norm of the gradient over lags, and the task's loss below it, while learning: {title}"
+    return f"The norm of the gradient over lags, and the validation metric below it, while learning: {title}"
 
 
 def _spread(values: np.ndarray) -> np.ndarray:
