@@ -19,6 +19,7 @@ def table(path):
         return [*csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_iterations_follow_the_exponent_within_a_cell(tmp_path):
     done = program(tmp_path, "newton.py", "--cells", "rnn", "mingru", "--scales", 0.5, 4, "--length", 60)
     assert done.returncode == 0, done.stderr

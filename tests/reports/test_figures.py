@@ -94,7 +94,10 @@ def test_a_network_looks_the_same_in_every_report_and_unlike_the_others_even_in_
     assert first["color"] == second["color"] and (first["linestyle"], second["linestyle"]) == DASHES[:2]
 
 
-@pytest.mark.parametrize("style, width", [("paper", 1050), ("wide", 2100), ("slides", 1921)])
+@pytest.mark.parametrize(
+    "style, width",
+    [("paper", 1050), *(pytest.param(*each, marks=pytest.mark.slow) for each in (("wide", 2100), ("slides", 1921)))],
+)
 @pytest.mark.parametrize(
     "network", ["gru", "a very long name of a network of the user's own that does not end: Minimal"]
 )
