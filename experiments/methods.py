@@ -1,7 +1,7 @@
 """Which method runs a cell fastest: one step after the other, Newton's method over time, or one parallel scan?
 
-    python experiments/methods.py              about 15 minutes on two cores; also rewrites this backend's part of the
-                                               table of `method=auto`, gru_lab/recurrence/measured.py
+    python experiments/methods.py              over an hour on two cores; also rewrites this backend's part of the table
+                                               of `method=auto`, gru_lab/recurrence/measured.py
     python experiments/methods.py --quick      two shapes, and that table stays as it is
     python experiments/methods.py --from T.csv figure and table anew, without measuring
 
@@ -40,10 +40,7 @@ TIMES, SIZES, BATCHES = (256, 4_096, 65_536), (1, 8, 64), (1, 16)
 LONGEST = tuple((1, 1_000_000, 4, hidden) for hidden in (1, 8))
 SHAPES = (*((b, t, 4, h) for t in TIMES for h in SIZES for b in BATCHES), *LONGEST)
 QUICK = ((1, 64, 4, 1), (2, 128, 4, 4))
-PRODUCTS, NUMBERS = (
-    3e10,
-    3e8,
-)  # multiplications and numbers of all Jacobians: more is not tried
+PRODUCTS, NUMBERS = 3e10, 3e8  # multiplications and numbers of all Jacobians: more is not tried
 COLUMNS = ["backend", "cell", "structure", "batch", "time", "inputs", "hidden", "numbers", "method"]
 COLUMNS += ["ms", "ratio", "best_ratio", "temporaries_mb", "error"]
 DIRECTION = "forward+backward"
@@ -117,7 +114,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of all methods (5)")
     parser.add_argument("--quick", action="store_true", help="two shapes, and the table of method=auto stays as it is")
     parser.add_argument("--out", type=Path, default=Path("methods"), help="folder of methods.csv and methods.png")
-    parser.add_argument("--from", dest="table", type=Path, metavar="CSV", help="measure nothing: draw this table anew")
+    parser.add_argument("--from", dest="table", type=Path, metavar="CSV", help="measure nothing: figure and table anew")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     table = options.table or options.out / "methods.csv"

@@ -85,8 +85,8 @@ class HiPPO(GatedCell):
         k = jnp.maximum(t, 1)
         b, D = 2 * k * c - A @ c + 2 * B * f, 2 * k + j + 1
         # (2k I + A) c' = b, row by row. Row j sees those above it as s_{j-1}, the sum of B_i c'_i up to j - 1, which is
-        # affine in the sum before it: s_j = ((2k - j) s_{j-1} + B_j b_j) / D_j. LAPACK takes five times as long for
-        # it, and its threads may wait for each other for ever.
+        # affine in the sum before it: s_j = ((2k - j) s_{j-1} + B_j b_j) / D_j. LAPACK takes four times as long for
+        # it, and its kernels can deadlock inside a larger program on a CPU.
         _, s = lax.associative_scan(lambda x, y: (x[0] * y[0], y[0] * x[1] + y[1]), ((2 * k - j) / D, B * b / D))
         later = (b - B * jnp.concatenate([jnp.zeros_like(s[:1]), s[:-1]])) / D
         return jnp.where(t == 0, first * f, later).astype(c.dtype)

@@ -257,18 +257,22 @@ def player(reels: Mapping[str, Reel], colours: Palette | None = None) -> dict[st
 
 def moving(name: str, title: str, reels: Mapping[str, Reel], colours: Palette | None = None) -> Film:
     """The film as a block of a page, its files GIF, MP4 and the player's page among them."""
-    page = player_page(title, reels, colours)
-    return Film(name, film(title, reels, colours) | {"html": page.encode()}, _caption(title), player(reels, colours))
+    block = _block(name, title, reels, colours)
+    return block._replace(files=film(title, reels, colours) | {"html": _page(title, block).encode()})
 
 
 def player_page(title: str, reels: Mapping[str, Reel], colours: Palette | None = None) -> str:
     """A page of HTML that needs no other file, on which the film is played and wound by hand."""
-    block = Film("film", {}, _caption(title), player(reels, colours))
+    return _page(title, _block("film", title, reels, colours))
+
+
+def _block(name: str, title: str, reels: Mapping[str, Reel], colours: Palette | None) -> Film:
+    caption = f"The norm of the gradient over lags, and the validation metric below it, while learning: {title}"
+    return Film(name, {}, caption, player(reels, colours))
+
+
+def _page(title: str, block: Film) -> str:
     return html.page(f"{display_name(title)}: the gradient while the networks learn", [block])
-
-
-def _caption(title: str) -> str:
-    return f"The norm of the gradient over lags, and the validation metric below it, while learning: {title}"
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

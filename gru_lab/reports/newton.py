@@ -18,10 +18,10 @@ COLUMNS = (
     "iterations", "most_iterations", "fell_back",
 )  # fmt: skip
 MARKS = {  # a colour and a shape for what a scan multiplies; nothing is iterated where the step is affine
-    "affine": ("#7F7F7F", "x", "affine"),
-    "number": ("#009E73", "o", "number"),
-    "block": ("#0072B2", "s", "block"),
-    "matrix": ("#D55E00", "^", "matrix"),
+    "affine": ("#7F7F7F", "x"),
+    "number": ("#009E73", "o"),
+    "block": ("#0072B2", "s"),
+    "matrix": ("#D55E00", "^"),
 }
 LOWEST, HIGHEST = -1.5, 0.5  # nats per step that are drawn; what lies beyond is drawn there
 
@@ -31,13 +31,13 @@ Rows = Sequence[Mapping[str, Any]]
 def fresh_figure(rows: Rows, on: "Axes | None" = None) -> "Figure":
     """The iterations of fresh cells against their leading exponents; hollow where half of the sequences fell back."""
     rows = [row for row in rows if row["exponent"] not in ("", "nan")]
-    with sheet(2.1, [words for _, _, words in MARKS.values()], on) as drawing:
+    with sheet(2.1, [*MARKS], on) as drawing:
         axes, handles = drawing.panels[0, 0], []
         axes.axvline(0, color="0.6", linewidth=0.8)
-        for kind, (colour, marker, words) in MARKS.items():
+        for kind, (colour, marker) in MARKS.items():
             here = [row for row in rows if kind == ("affine" if str(row["affine"]) == "True" else row["structure"])]
             style: dict[str, Any] = {"color": colour, "marker": marker, "linestyle": "none", "markersize": 3}
-            handles += axes.plot([], [], label=words, **style)
+            handles += axes.plot([], [], label=kind, **style)
             for fell in (False, True):
                 points = [row for row in here if (float(row["fell_back"]) >= 0.5) == fell]
                 xs = [min(max(float(row["exponent"]), LOWEST), HIGHEST) for row in points]
@@ -59,15 +59,15 @@ def training(groups: Sequence[Group]) -> list[dict[str, Any]]:
     rows, placed = [], layout(groups)
     for task in placed.rows:
         for network, group in placed.row(task).items():
-            newton, spectrum = over_time(group, "newton", "iterations"), over_time(group, "lyapunov", "exponents")
-            if newton is None or spectrum is None:
+            asked = (("newton", "iterations"), ("newton", "fell_back"), ("lyapunov", "exponents"))
+            measured = [each for name, array in asked if (each := over_time(group, name, array)) is not None]
+            if len(measured) < len(asked):
                 folder = group.shared.folder.parent.parent if group.shared.folder else network
                 raise UserError(f"{folder} was trained without callbacks.diagnostics.names=[newton,lyapunov]")
-            back = over_time(group, "newton", "fell_back")
-            fell = newton[1] * 0 if back is None else back[1]
-            for n, update in enumerate(newton[0]):
+            (updates, iterations), (_, fell), (_, exponents) = measured
+            for n, update in enumerate(updates):
                 for member, record in enumerate(group.members):
-                    values = (newton[1][n, member], fell[n, member], spectrum[1][n, member, 0])
+                    values = (iterations[n, member], fell[n, member], exponents[n, member, 0])
                     rows.append(
                         {"task": task, "network": network, "cell": group.shared.network, "seed": record.member.seed}
                         | {"update": int(update)}
