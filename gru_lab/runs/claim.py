@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gru_lab.errors import UserError
+from gru_lab.runs.files import unwritable
 
 BEAT = 5.0  # seconds between two signs of life
 SILENCE = 60.0  # seconds without a new one after which a claim is taken over
@@ -129,7 +130,7 @@ def _create(path: Path, content: str) -> bool:
     except FileExistsError:
         return False
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        raise unwritable(path, error) from error
     finally:
         draft.unlink(missing_ok=True)
     return True

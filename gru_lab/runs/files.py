@@ -40,6 +40,15 @@ def unreadable(path: Path, error: Exception) -> UserError:
     return UserError(f"{path} cannot be read: {error}")
 
 
+def unwritable(path: Path, error: OSError) -> UserError:
+    """The sentence for a file or folder that cannot be written: what to do about it, where the disk is the reason."""
+    if error.errno in FULL:
+        return DiskFull(f"the disk of {path} is full: make room; {GOES_ON}")
+    if error.errno in OF_DISKS:
+        return DiskFault(f"{path} cannot be written: {error.strerror}; {OF_DISKS[error.errno]}; {GOES_ON}")
+    return UserError(f"{path} cannot be written: {error.strerror}")
+
+
 @contextlib.contextmanager
 def disk_errors(path: Path) -> Iterator[None]:
     """Turn an error that says that a disk is full, or that it failed, into a sentence about a folder on it.

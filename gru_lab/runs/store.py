@@ -24,7 +24,7 @@ import yaml
 
 from gru_lab.errors import UserError, in_one_line
 from gru_lab.runs.arrays import load_arrays, save_arrays
-from gru_lab.runs.files import DiskFault, unreadable, write_atomically
+from gru_lab.runs.files import DiskFault, unreadable, unwritable, write_atomically
 from gru_lab.runs.log import Line, Log, Mark, read_lines
 from gru_lab.runs.record import Member, Record
 
@@ -52,7 +52,7 @@ class RunFolder:
             elif file.read_bytes() != text.encode():
                 raise UserError(f"{path} already holds a run of another configuration: nothing was overwritten")
         except OSError as error:
-            raise UserError(f"the run folder {path} cannot be written: {error.strerror}") from error
+            raise unwritable(path, error) from error
         return cls(path)
 
     @property

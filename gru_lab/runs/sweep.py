@@ -14,7 +14,7 @@ from typing import Any
 
 from gru_lab.errors import UserError
 from gru_lab.runs.claim import alive
-from gru_lab.runs.files import write_atomically
+from gru_lab.runs.files import unwritable, write_atomically
 from gru_lab.runs.record import Record
 from gru_lab.runs.store import RunFolder, move_aside
 
@@ -102,7 +102,7 @@ def keep_plan(folder: Path, plan: Plan) -> list[str]:
         }
         write_atomically(path, json.dumps(content, indent=1) + "\n")
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror}") from error
+        raise unwritable(path, error) from error
     return sentences
 
 

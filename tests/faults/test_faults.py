@@ -22,9 +22,15 @@ pytestmark = pytest.mark.faults
 
 HERE = Path(__file__).parent
 EVERY = int(os.environ.get("FAULTS_EVERY", "1"))
-SIZE = [*SIZES, "population.seeds=1"]  # of two names the last counts
-LINE = ["-m", *SIZE, "task.length=4,5", "callbacks.checkpoint.seconds=0", "callbacks.status.seconds=0"]
-LINE += ["callbacks.diagnostics.names=[gradient_flow]"]
+ALWAYS = ["callbacks.checkpoint.seconds=0", "callbacks.status.seconds=0"]
+SIZE = ["-m", *SIZES, "population.seeds=1", *ALWAYS]  # of two names the last counts
+LINE = [*SIZE, "task.length=4,5", "callbacks.diagnostics.names=[gradient_flow]"]
+OTHERS = {  # what else goes on from checkpoints: members that a protocol chooses and stops, streams of data, schedules
+    "halved": [*SIZE, "protocol=tuned", "protocol.seeds=1", "protocol.halving=[0.5]", "optimizer.schedule=cosine",
+               "protocol.axes.optimizer.learning_rate=[1e-3,1e-1]"],
+    "streamed": [*SIZE, "task=listops", "task.length=20", "task.shortest=5", "task.expressions=13",
+                 "optimizer.schedule=linear"],
+}  # fmt: skip
 WRITING = ("open", "write", "rename", "fsync", "mkdir", "link")
 
 
@@ -237,6 +243,12 @@ def dead(bench, power, every=EVERY):
 def test_a_process_may_die_in_any_call(power, bench, capsys):
     bench = bench()
     report(capsys, bench, dead(bench, power))
+
+
+@pytest.mark.parametrize("line", OTHERS.values(), ids=OTHERS)
+def test_a_process_may_die_wherever_members_are_chosen_or_data_streamed(line, bench, capsys):
+    bench = bench(line=line)
+    report(capsys, bench, dead(bench, power=True, every=3 * EVERY))
 
 
 @pytest.mark.parametrize("kind", WRITING)

@@ -1,12 +1,14 @@
 """Several hosts: two processes over loopback train one run, kept once; what goes wrong is one sentence."""
 
 import json
+import random
 import socket
+import time
 
 import jax
 import numpy as np
 import pytest
-from tiny import experiment, python, run
+from tiny import contents, experiment, python, run
 
 from gru_lab import UserError
 from gru_lab.hosts import Hosts, hosts_at_hand, join
@@ -19,7 +21,8 @@ import jax
 from tiny import experiment, run
 from gru_lab.training import run as _
 assert jax.process_count() == 2
-result = run(experiment(**json.loads(sys.argv[2])), sys.argv[1])
+from gru_lab.training.callbacks.checkpoint import Checkpoint
+result = run(experiment(**json.loads(sys.argv[2])), sys.argv[1], [Checkpoint(seconds=0)])
 print(json.dumps([[record.value() for record in result.records], dict(result.records[0].timing["mesh"])]))
 """
 OPTIONS = {"seeds": 1, "batch": 6, "placement": "devices", "parts": 4}
@@ -31,12 +34,19 @@ def free_port():
         return listening.getsockname()[1]
 
 
-def together(folder, options, monkeypatch):
-    """The same program in two processes: what each printed."""
+def begun(folder, options, monkeypatch):
+    """The same program in two processes."""
     coordinator, processes = f"127.0.0.1:{free_port()}", []
     for index in range(2):
         monkeypatch.setenv("GRU_LAB_HOSTS", f"{coordinator},2,{index}")
         processes.append(python(TOGETHER, str(folder), json.dumps(options), folder=folder.parent))
+    monkeypatch.delenv("GRU_LAB_HOSTS")
+    return processes
+
+
+def together(folder, options, monkeypatch):
+    """What each of two processes printed at its end."""
+    processes = begun(folder, options, monkeypatch)
     ended = [process.communicate(timeout=300) for process in processes]
     assert [process.returncode for process in processes] == [0, 0], "\n".join(errors for _, errors in ended)
     return [json.loads(out.splitlines()[-1]) for out, _ in ended]
@@ -45,7 +55,6 @@ def together(folder, options, monkeypatch):
 @pytest.mark.slow
 def test_two_hosts_give_the_record_of_one_and_keep_it_once(tmp_path, monkeypatch):
     first, second = together(tmp_path / "two", OPTIONS, monkeypatch)
-    monkeypatch.delenv("GRU_LAB_HOSTS")
     alone = run(experiment(**OPTIONS | {"parts": None}), tmp_path / "one")
     assert first == second
     values, mesh = first
@@ -54,6 +63,31 @@ def test_two_hosts_give_the_record_of_one_and_keep_it_once(tmp_path, monkeypatch
     (folder,) = (tmp_path / "two").iterdir()
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     assert names == sorted(str(path.relative_to(alone.folder)) for path in alone.folder.rglob("*") if path.is_file())
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("victim", [0, 1], ids=["first", "second"])
+def test_a_run_of_two_hosts_of_which_one_is_killed_goes_on_to_the_same_bytes(victim, tmp_path, monkeypatch, kills=3):
+    options = OPTIONS | {"updates": 4000, "evaluate_every": 20, "stop_when_solved": False}
+    together(tmp_path / "straight", options, monkeypatch)
+    draw, written = random.Random(victim), 0
+    for _ in range(kills):
+        processes, before = begun(tmp_path / "killed", options, monkeypatch), written
+        while (written := size(tmp_path / "killed")) <= before:
+            time.sleep(0.01)
+            assert [process.poll() for process in processes] == [None, None], processes[victim].communicate()
+        time.sleep(draw.uniform(0, 0.3))
+        assert processes[victim].poll() is None, "the run was over before the kill: more updates are needed"
+        processes[victim].kill()
+        ended = [process.communicate(timeout=300) for process in processes]
+        assert processes[1 - victim].returncode != 0, ended
+    together(tmp_path / "killed", options, monkeypatch)
+    assert contents(tmp_path / "killed") == contents(tmp_path / "straight")
+
+
+def size(sweep):
+    """Bytes of the logs of a sweep."""
+    return sum(path.stat().st_size for path in sweep.glob("*/members/*/metrics.jsonl"))
 
 
 @pytest.mark.parametrize("given", ["here", "10.0.0.1,2,0", "10.0.0.1:99,2,2", "10.0.0.1:99,two,0", ":99,2,0"])
