@@ -14,7 +14,6 @@ FLAGS = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
 )  # fmt: skip
-PAGES = ("index", "how-to/cell", "cells/gru", "tasks/copy", "reference/settings", "results/zoo/index")
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
@@ -37,25 +36,59 @@ def test_every_cell_and_task_has_a_page(site):
     assert "<math" in (site / "cells" / "gru.html").read_text("utf-8")
 
 
-@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="Chromium and chromedriver are not installed")
-def test_pages_fit_and_say_no_error(site, tmp_path):
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    """Chromium without a window; `browser.show(scheme, width)` says how pages are seen."""
+    if not (CHROMIUM and DRIVER):
+        pytest.skip("Chromium and chromedriver are not installed")
     selenium = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     options = selenium.ChromeOptions()
     options.binary_location = CHROMIUM
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path}"):
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = selenium.Chrome(options, selenium.ChromeService(DRIVER))
-    try:
-        for scheme in ("light", "dark"):
-            feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-            driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
-            size = {"width": 400, "height": 900, "deviceScaleFactor": 1, "mobile": False}
-            driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
-            for page in PAGES:
-                driver.get((site / f"{page}.html").as_uri())
-                inner, content = driver.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
-                assert content <= inner, f"{page} is {content} wide"
-                assert driver.get_log("browser") == [], page
-    finally:
-        driver.quit()
+
+    def show(scheme, width):
+        feature = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        driver.execute_cdp_cmd("Emulation.setEmulatedMedia", feature)
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    driver.show = show
+    yield driver
+    driver.quit()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 400)])
+def test_every_page_fits_and_says_no_error(scheme, width, site, browser):
+    browser.show(scheme, width)
+    pages = [page for page in sorted(site.rglob("*.html")) if page.name != "404.html"]  # which is for servers alone
+    wrong = []
+    assert len(pages) > 200
+    for page in pages:
+        browser.get(page.as_uri())
+        inner, content = browser.execute_script("return [innerWidth, document.documentElement.scrollWidth]")
+        if content > inner:
+            wrong.append(f"{page.relative_to(site)} is {content} wide")
+        wrong += [f"{page.relative_to(site)}: {entry['message']}" for entry in browser.get_log("browser")]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [("clockwork", "cells/cwrnn.html"), ("vanish", "gradients.html"), ("cosine schedule", "settings.html")],
+)
+def test_a_search_without_a_network_finds_the_page(asked, found, site, browser):
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.support.wait import WebDriverWait
+
+    browser.show("light", 1280)
+    browser.get((site / "index.html").as_uri())
+    browser.find_element(By.CSS_SELECTOR, "input[data-md-component=search-query]").send_keys(asked)
+    links = ".md-search-result__link"
+    WebDriverWait(browser, 30).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, links))
+    addresses = [link.get_attribute("href") for link in browser.find_elements(By.CSS_SELECTOR, links)]
+    assert any(found in address for address in addresses), addresses
+    browser.get(next(address for address in addresses if found in address))
+    assert browser.get_log("browser") == []
