@@ -125,7 +125,7 @@ def _rows(record: Record) -> tuple[Row, Row, list[Row]]:
     single = {name: content.pop(name) for name in OWN if name in content}
     card = run.config
     for name in IN_CARD:
-        if content.pop(name) != card.get(name):
+        if name not in content or content.pop(name) != card.get(name):
             raise UserError(f"{folder.path} does not belong to its run: {name} differs from config.yaml")
     del content["layout"]["files"]  # the marks of the logs follow from their lines
     texts = {name: _log(log.path) for name, log in folder.logs().items()}
