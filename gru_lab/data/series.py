@@ -3,6 +3,7 @@
 import csv
 import importlib.util
 import math
+import reprlib
 from pathlib import Path
 
 import numpy as np
@@ -52,8 +53,7 @@ def read_series(path: Path, column: str | None = None, *, fill: bool = False) ->
         cell = row[place].strip() if place < len(row) else ""
         value = math.nan if fill and not cell else _number(cell)
         if value is None:
-            shown = cell if len(cell) <= 40 else f"{cell[:40]}..."
-            what = f"{shown!r} is not a number" if cell else "there is a gap"
+            what = f"{reprlib.repr(cell)} is not a number" if cell else "there is a gap"
             raise UserError(f"{path}, line {line}, column {names[place]}: {what}; fill it in or leave the rows out")
         values.append(value)
     series = np.array(values)

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.faults
 
 HERE = Path(__file__).parent
 EVERY = int(os.environ.get("FAULTS_EVERY", "1"))
-ALWAYS = ["callbacks.checkpoint.seconds=0", "callbacks.status.seconds=0"]
-SIZE = ["-m", *SIZES, "population.seeds=1", *ALWAYS]  # of two names the last counts
+SIZE = ["-m", *SIZES, "population.seeds=1"]  # of two names the last counts
+SIZE += ["callbacks.checkpoint.seconds=0", "callbacks.status.seconds=0"]
 LINE = [*SIZE, "task.length=4,5", "callbacks.diagnostics.names=[gradient_flow]"]
 OTHERS = {  # what else goes on from checkpoints: members that a protocol chooses and stops, streams of data, schedules
     "halved": [*SIZE, "protocol=tuned", "protocol.seeds=1", "protocol.halving=[0.5]", "optimizer.schedule=cosine",

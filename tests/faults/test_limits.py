@@ -14,11 +14,11 @@ pytestmark = pytest.mark.faults
 PROGRAM = [sys.executable, str(ROOT / "experiments/train.py")]
 
 
-def train(folder, *arguments, **options):
+def train(folder, stdout=subprocess.PIPE, **options):
     """The program on a sweep below a folder."""
     return subprocess.run(
-        [*PROGRAM, *LINE, f"paths.runs={folder}", *arguments],
-        capture_output=True, text=True, check=False, timeout=300, **{"cwd": folder} | options,
+        [*PROGRAM, *LINE, f"paths.runs={folder}"],
+        stdout=stdout, stderr=subprocess.PIPE, text=True, check=False, timeout=300, cwd=folder, **options,
     )  # fmt: skip
 
 
@@ -45,10 +45,7 @@ def test_a_limit_on_the_size_of_files_is_told_and_nothing_is_lost(size, straight
 
 def test_a_full_output_ends_no_training(straight, tmp_path):
     with open("/dev/full", "w") as full:
-        ended = subprocess.run(
-            [*PROGRAM, *LINE, f"paths.runs={tmp_path}"], stdout=full, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-            check=False, timeout=300,
-        )  # fmt: skip
+        ended = train(tmp_path, stdout=full)
     assert ended.stderr == "error: the output cannot be written: No space left on device\n" and ended.returncode == 2
     assert train(tmp_path).returncode == 0 and results(tmp_path) == straight
 

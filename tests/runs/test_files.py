@@ -29,6 +29,8 @@ def test_a_fault_of_the_disk_is_one_sentence(number, kind, sentence):
         raise failed(number)
     with pytest.raises(kind, match=sentence.replace("a file in runs/x", "runs/x").replace("read or ", "")):
         raise unwritable("runs/x", failed(number))
+    with pytest.raises(kind if kind is DiskFull else UserError), disk_errors("runs/x"):
+        raise UserError("the report cannot be written") from failed(number)
 
 
 def test_other_errors_stay_what_they_are():
